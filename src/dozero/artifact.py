@@ -1,0 +1,273 @@
+"""A folder that can answer "what made you?": files and a manifest, written whole or not at all.
+
+Writing goes to a hidden folder beside the target; every file is flushed to disk, the manifest is written last, and
+one rename makes the folder appear. Whatever was killed on the way leaves only a hidden folder that the next writer
+sweeps away. Opening verifies sizes and SHA-256 of every file against the manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Any
+
+from dozero.errors import ArtifactError
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+_TEMPORARY = ".writing-"
+_REPLACED = ".replaced-"
+
+
+@dataclass
+class Manifest:
+    """What an artifact is, what it was made from and how; stored beside its files as manifest.json."""
+
+    kind: str
+    """corpus, tokenizer, dataset, checkpoint or model."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """Fingerprint of each artifact or file it was made from."""
+    config: dict[str, Any] = field(default_factory=dict)
+    """The settings that shaped it, resolved."""
+    counts: dict[str, Any] = field(default_factory=dict)
+    """How many of what it holds."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """Source, licence and whatever else a reader of the folder should know."""
+    seconds: float = 0.0
+    """Time it took to make."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Versions of the programs that made it."""
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Bytes and SHA-256 of each file."""
+    format: int = FORMAT
+    """Version of this layout."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what it is and holds: equal for equal content, whenever and wherever it was made."""
+        content = {"kind": self.kind, "inputs": self.inputs, "config": self.config, "files": self.files}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def write_artifact(path: Path, manifest: Manifest) -> Iterator[Path]:
+    """Yield an empty folder to fill; on leaving without error it becomes `path`, with the manifest completed.
+
+    An older artifact at `path` is replaced; a folder that is not an artifact of this kind never is.
+    Raises ArtifactError with the space left when the disk is full; `path` is then as it was.
+    """
+    check_replaceable(path, manifest.kind)
+    with explain_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep_leftovers(path)
+        temporary = path.parent / f"{_TEMPORARY}{path.name}-{os.getpid()}"
+        temporary.mkdir()
+    start = time.perf_counter()
+    try:
+        with explain_os_errors(path):
+            yield temporary
+            manifest.seconds = manifest.seconds or round(time.perf_counter() - start, 3)
+            _seal(temporary, manifest)
+            _swap_in(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def read_manifest(path: Path, kind: str | None = None) -> Manifest:
+    """Return the manifest of the artifact at `path` without reading its files."""
+    file = path / MANIFEST
+    try:
+        tree = json.loads(file.read_text(encoding="utf-8"))
+        manifest = Manifest(**tree)
+        files_are_told = all(set(entry) == {"bytes", "sha256"} for entry in manifest.files.values())
+    except FileNotFoundError:
+        raise ArtifactError("not an artifact of dozero", where=path, expected=f"a folder with {MANIFEST}") from None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"manifest cannot be read ({error})", where=file) from None
+    if manifest.format != FORMAT or not files_are_told:
+        raise ArtifactError("manifest of another version", where=file, expected=FORMAT, got=manifest.format)
+    if kind is not None and manifest.kind != kind:
+        raise ArtifactError("another kind of artifact", where=path, expected=kind, got=manifest.kind)
+    return manifest
+
+
+def open_artifact(path: Path, kind: str) -> Manifest:
+    """Return the manifest after verifying every file it names; ArtifactError names the first one that differs."""
+    manifest = read_manifest(path, kind)
+    for name, entry in manifest.files.items():
+        file = path / name
+        if not file.is_file():
+            raise ArtifactError("file is missing", where=file)
+        if file.stat().st_size != entry["bytes"]:
+            raise ArtifactError("size differs", where=file, expected=entry["bytes"], got=file.stat().st_size)
+        if sha256_of(file) != entry["sha256"]:
+            raise ArtifactError("content differs from its SHA-256 in the manifest", where=file)
+    return manifest
+
+
+def is_current(path: Path, kind: str, inputs: Mapping[str, str], config: Mapping[str, Any]) -> bool:
+    """Return whether `path` holds an intact artifact made from just these inputs and settings."""
+    try:
+        manifest = read_manifest(path, kind)
+        if manifest.inputs != dict(inputs) or manifest.config != json.loads(json.dumps(config)):
+            return False
+        open_artifact(path, kind)
+    except ArtifactError:
+        return False
+    return True
+
+
+def check_replaceable(path: Path, kind: str) -> None:
+    """Raise ArtifactError unless `path` is free, an empty folder, or an artifact of this kind."""
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if path.exists() or path.is_symlink():
+        try:
+            read_manifest(path, kind)
+        except ArtifactError:
+            raise ArtifactError(
+                "holds something dozero did not write, so it is left alone",
+                where=path,
+                expected=f"no such path, an empty folder or a {kind} of dozero",
+                next="another folder with --out",
+            ) from None
+
+
+def sweep_leftovers(path: Path) -> None:
+    """Remove what a killed writer of `path` left beside it, and put back what it had moved aside."""
+    for old in path.parent.glob(f"{_REPLACED}{path.name}-*"):
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.rename(old, path)
+    for half in path.parent.glob(f"{_TEMPORARY}{path.name}-*"):
+        shutil.rmtree(half, ignore_errors=True)
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process until leaving; a second process gets ArtifactError naming the holder.
+
+    The lock is the operating system's and ends with the process, however that ends.
+    """
+    with explain_os_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(folder / "run.lock", "a+", encoding="utf-8")  # noqa: SIM115 - held open as long as the lock
+    with file:
+        if not _try_lock(file):
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise ArtifactError(
+                "in use by another process", where=folder, got=holder, next="wait, or stop that process"
+            )
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+        file.flush()
+        yield
+
+
+def write_json(path: Path, tree: object) -> None:
+    """Write a JSON file in UTF-8, readable by people."""
+    path.write_text(json.dumps(tree, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide results."""
+    found = {"python": platform.python_version(), "platform": f"{sys.platform}-{platform.machine()}"}
+    for name in ("dozero", "torch", "numpy", "wordfreq"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+@contextmanager
+def explain_os_errors(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal (disk full, no permission, read-only) into an ArtifactError."""
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot be written: {os.strerror(error.errno) if error.errno else error}",
+            where=path,
+            got=_free_space(path),
+            next="free some space or give another folder; what was there before is intact",
+        ) from error
+
+
+def _free_space(path: Path) -> str | None:
+    existing = next((p for p in (path, *path.parents) if p.exists()), None)
+    return f"{shutil.disk_usage(existing).free / 1e6:.0f} MB free" if existing else None
+
+
+def _seal(folder: Path, manifest: Manifest) -> None:
+    """Complete the manifest from the files in `folder`, and make all of it durable."""
+    manifest.versions = manifest.versions or versions()
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    manifest.files = {
+        str(p.relative_to(folder).as_posix()): {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in files
+    }
+    for file in files:
+        _fsync(file)
+    write_json(folder / MANIFEST, asdict(manifest))
+    _fsync(folder / MANIFEST)
+    _fsync(folder)
+
+
+def _swap_in(temporary: Path, path: Path) -> None:
+    """Rename `temporary` to `path`. A folder cannot be renamed over another, so an old one steps aside first."""
+    if path.exists():
+        aside = path.parent / f"{_REPLACED}{path.name}-{os.getpid()}"
+        os.rename(path, aside)
+        os.rename(temporary, path)
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        os.rename(temporary, path)
+    _fsync(path.parent)
+
+
+def _fsync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():  # Windows cannot open folders; renames there are journaled
+        return
+    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(file: IO[str]) -> bool:
+    attempt: Callable[[], object]
+    if sys.platform == "win32":
+        import msvcrt
+
+        attempt = lambda: msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # noqa: E731 - one of two, chosen here
+    else:
+        import fcntl
+
+        attempt = lambda: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # noqa: E731 - one of two, chosen here
+    try:
+        attempt()
+    except OSError:
+        return False
+    return True

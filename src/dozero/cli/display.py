@@ -1,0 +1,137 @@
+"""How events look in a terminal: a live bar on stderr, lines that stay, or JSON lines on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from dozero.cli.messages import number, say
+from dozero.pipeline.stages import StageDone
+from dozero.train.events import Evaluated, Event, Finished, Replanned, Sampled, Started, Stepped, Stopped
+
+SPARKS = "▁▂▃▄▅▆▇█"
+SPARK_WIDTH = 20
+
+
+class Display:
+    """Shows the events of a run as they come; used as a context manager so that the bar always ends."""
+
+    def __init__(self, lang: str, *, as_json: bool = False) -> None:
+        self.lang, self.as_json = lang, as_json
+        self.out = Console(highlight=False, soft_wrap=True, quiet=as_json)
+        err = Console(stderr=True, highlight=False, soft_wrap=True, quiet=as_json)
+        self._bar = Progress(
+            TextColumn("{task.fields[spark]}"), BarColumn(bar_width=20), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("loss {task.fields[loss]:.3f}"), TextColumn("{task.fields[speed]} tokens/s"),
+            TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(),
+            console=err, transient=True, disable=as_json or not err.is_terminal,
+        )  # fmt: skip
+        self._task: TaskID | None = None
+        self._losses: list[float] = []
+        self._heldout = float("nan")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def line(self, text: str = "") -> None:
+        """Print a line that stays (rich markup)."""
+        self._bar.console.print(text) if self._bar.live.is_started and not self._bar.disable else self.out.print(text)
+
+    def say(self, key: str, indent: int = 0, **values: Any) -> None:
+        """Print a message of the table."""
+        safe = {k: escape(v) if isinstance(v, str) else v for k, v in values.items()}
+        self.line(" " * indent + say(self.lang, key, **safe))
+
+    def print_json(self, tree: dict[str, Any]) -> None:
+        """Print one JSON line on stdout."""
+        print(json.dumps(tree, ensure_ascii=False), flush=True)
+
+    def show(self, event: StageDone | Event, indent: int = 0) -> None:
+        """Show one event, or print it as a JSON line."""
+        if self.as_json:
+            self.print_json(event_tree(event))
+            return
+        match event:
+            case Stepped():
+                self._advance(event)
+            case Evaluated():
+                self._heldout = event.loss
+            case Sampled() if event.step:
+                self.say("training_sample", indent, step=event.step, loss=self._heldout, text=event.text)
+            case Started():
+                self._start(event, indent)
+            case Replanned():
+                self.say("replanned", indent, total=event.total_steps)
+            case _:
+                pass
+
+    def _start(self, event: Started, indent: int) -> None:
+        for path, reason in event.passed_over:
+            self.say("passed_over", indent, path=str(path), reason=reason)
+        for what in event.differences:
+            self.say("differences", indent, what=what)
+        if event.step:
+            self.say("training_resumed", indent, step=event.step, total=event.total_steps)
+
+    def _advance(self, event: Stepped) -> None:
+        self._losses.append(event.loss)
+        if self._task is None:
+            self._task = self._bar.add_task("", total=event.total_steps, loss=event.loss, speed="", spark="")
+        self._bar.update(
+            self._task, completed=event.step, total=event.total_steps, loss=event.loss,
+            speed=number(self.lang, round(event.tokens_per_s)), spark=sparkline(self._losses),
+        )  # fmt: skip
+        if event.step == event.total_steps:
+            self._bar.stop()
+
+
+def sparkline(values: list[float], width: int = SPARK_WIDTH) -> str:
+    """Return the values as a line of blocks, averaged into at most `width` of them.
+
+    >>> sparkline([4.0, 3.0, 2.0, 1.0])
+    '█▆▃▁'
+    """
+    size = max(1, -(-len(values) // width))
+    means = [sum(values[i : i + size]) / len(values[i : i + size]) for i in range(0, len(values), size)]
+    low, high = min(means), max(means)
+    scale = (len(SPARKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(SPARKS[round((m - low) * scale)] for m in means)
+
+
+def event_tree(event: object) -> dict[str, Any]:
+    """Return an event as plain data, with its name under "event" and paths as text."""
+    assert is_dataclass(event)
+    assert not isinstance(event, type)
+    tree = {"event": type(event).__name__, **asdict(event)}
+    if isinstance(event, Finished):
+        tree["heldout"] |= {
+            "bits_per_character": event.heldout.bits_per_character,
+            "bits_per_byte": event.heldout.bits_per_byte,
+            "nats_per_document": event.heldout.nats_per_document,
+        }
+    return json.loads(json.dumps(tree, default=str, ensure_ascii=False))
+
+
+def show_stop(display: Display, event: Stopped) -> None:
+    """Tell that a run was interrupted and how to go on: with the command just given."""
+    display.say("stopped", step=event.step, total=event.total_steps)
+    display.line("  " + escape(command_line()))
+
+
+def command_line() -> str:
+    """Return the command that runs now, as one would type it again."""
+    import shlex
+
+    words = [w for w in sys.argv[1:] if w != "--fresh"]  # again, but not anew
+    return shlex.join([Path(sys.argv[0]).name.replace("__main__.py", "dozero"), *words])

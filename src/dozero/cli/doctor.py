@@ -1,0 +1,370 @@
+"""`dozero doctor`: what this machine is, what it reaches when measured, and what it trains in 1, 5 and 60 minutes."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import re
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dozero.cli.language import narration, pick_language
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from dozero.device import Device
+
+MINUTES = (1, 5, 60)
+# Hoffmann et al. 2022 (https://arxiv.org/abs/2203.15556): for a given amount of arithmetic the loss is lowest at
+# about this many training tokens for each parameter.
+TOKENS_PER_PARAMETER = 20
+# The shape whose training step is timed: large enough that matmul dominates, small enough for a second or two.
+REFERENCE_SHAPE = {"d_model": 256, "n_layers": 4, "n_heads": 4, "n_kv_heads": 4, "head_dim": 64, "d_ff": 768}
+REFERENCE_VOCAB, REFERENCE_LENGTH, REFERENCE_ROWS = 1024, 128, 16
+
+# Each text in Portuguese and English, side by side so that neither is forgotten.
+WORDS = {
+    "title": ("Esta máquina", "This machine"),
+    "os": ("Sistema", "System"),
+    "python": ("Python", "Python"),
+    "venv": ("Ambiente virtual", "Virtual environment"),
+    "yes": ("sim", "yes"),
+    "no": (
+        "não; python -m venv .venv isola os pacotes do projeto",
+        "no; python -m venv .venv keeps the project's packages apart",
+    ),
+    "torch": ("torch", "torch"),
+    "cpu": ("Processador", "Processor"),
+    "cores": ("Núcleos físicos / lógicos", "Cores, physical / logical"),
+    "memory": ("Memória total / livre", "Memory, total / available"),
+    "disk": ("Disco livre aqui", "Free disk here"),
+    "busy": ("Carga", "Load"),
+    "busy_note": (
+        "{load} em {cores} núcleos: outros programas estão rodando, e os números abaixo saem menores",
+        "{load} on {cores} cores: other programs are running, and the figures below come out lower",
+    ),
+    "peak_title": ("Medido agora (medianas)", "Measured just now (medians)"),
+    "matmul": ("matmul {name} {size}³, {threads} thread(s)", "matmul {name} {size}³, {threads} thread(s)"),
+    "matmul_figure": ("{gflops} GFLOP/s, erro relativo {error}", "{gflops} GFLOP/s, relative error {error}"),
+    "copy": ("cópia de memória (lê + escreve)", "memory copy (read + written)"),
+    "dtype": ("dtype recomendado", "recommended dtype"),
+    "threads": ("threads recomendadas", "recommended threads"),
+    "extras_title": ("Pacotes opcionais", "Optional packages"),
+    "present": ("instalado", "installed"),
+    "missing": ("falta {packages}: {install}", "missing {packages}: {install}"),
+    "no_extras": ("nenhum declarado", "none declared"),
+    "not_installed": ("dozero roda sem estar instalado: pip install -e .", "dozero runs uninstalled: pip install -e ."),
+    "train_title": ("O que esta máquina treina", "What this machine trains"),
+    "minutes": ("minutos", "minutes"),
+    "reference_tokens": ("tokens em um modelo de {parameters}", "tokens through a model of {parameters}"),
+    "parameters": ("maior modelo que compensa", "largest model worth it"),
+    "tokens": ("tokens para ele", "tokens for it"),
+    "measured": (
+        "medido: {tokens_per_s} tokens/s em passos inteiros de um modelo de {parameters} de parâmetros, "
+        "{share}% do maior matmul",
+        "measured: {tokens_per_s} tokens/s in whole steps of a model of {parameters} parameters, "
+        "{share}% of the fastest matmul",
+    ),
+    "assumed": (
+        "suposto: 6 FLOPs por parâmetro e token, o mesmo rendimento em qualquer tamanho, "
+        "20 tokens por parâmetro (Hoffmann et al. 2022)",
+        "assumed: 6 FLOPs per parameter and token, the same yield at any size, "
+        "20 tokens per parameter (Hoffmann et al. 2022)",
+    ),
+    "measuring_peak": ("medindo multiplicações e memória...", "measuring products and memory..."),
+    "measuring_training": ("medindo passos de treino...", "measuring training steps..."),
+}
+
+
+def words_in(language: str) -> dict[str, str]:
+    """Return the texts in Portuguese ("pt") or English ("en")."""
+    return {key: pair[language != "pt"] for key, pair in WORDS.items()}
+
+
+def doctor(
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    lang: Annotated[str | None, typer.Option("--lang", help="Language of the report: pt or en.")] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, max=600, help="Time spent measuring.")] = 4.0,
+) -> None:
+    """Measure this machine and say what it trains in 1, 5 and 60 minutes."""
+    language = narration(pick_language(lang))
+    words = words_in(language)
+    facts = examine(lambda stage: print(words[stage], file=sys.stderr, flush=True), seconds)
+    if json_output:
+        print(json.dumps(facts, ensure_ascii=False, indent=2))
+    else:
+        show(facts, language)
+
+
+def examine(report: Callable[[str], None], seconds: float) -> dict[str, Any]:
+    """Return everything the report shows, as plain JSON values; `report` hears which stage begins.
+
+    About half of `seconds` goes to the peaks and half to training steps. Units are in the names of the keys.
+    """
+    from dataclasses import asdict, replace
+
+    import torch
+
+    from dozero.device import apply, measure_peak, pick_device, recommend
+
+    started = time.perf_counter()
+    system = examine_system()  # before the load of our own measurement
+    device = pick_device()
+    apply(device)
+    report("measuring_peak")
+    peak = measure_peak(device, seconds / 2)
+    advice = recommend(peak)
+    report("measuring_training")
+    chosen = replace(device, dtype=getattr(torch, advice.dtype), threads=advice.threads)
+    fastest = max(speed.gflops for speed in peak.matmuls)
+    training = examine_training(chosen, fastest, seconds / 2)
+    return {
+        "system": system,
+        "peak": asdict(peak),
+        "recommended": asdict(advice),
+        "extras": examine_extras(_declared_requirements()),
+        "training": training,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def examine_system() -> dict[str, Any]:
+    """Return what can be read without measuring; `load` is how many programs wanted a CPU over the last minute."""
+    import torch
+
+    from dozero.device import available_memory_bytes, cpu_name, total_memory_bytes, usable_cores
+
+    return {
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "venv": sys.prefix != sys.base_prefix or "CONDA_PREFIX" in os.environ,
+        "torch": torch.__version__,
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "cpu": cpu_name(),
+        "physical_cores": usable_cores(),
+        "logical_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "memory_total_bytes": total_memory_bytes(),
+        "memory_available_bytes": available_memory_bytes(),
+        "disk_free_bytes": shutil.disk_usage(".").free,
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
+    }
+
+
+def examine_training(device: Device, peak_gflops: float, seconds: float) -> dict[str, Any]:
+    """Return tokens per second of whole training steps of the reference shape, and what follows for longer runs."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from dozero.config import ModelConfig, OptimConfig
+    from dozero.device import apply, generator
+    from dozero.model.cost import model_cost
+    from dozero.model.transformer import Transformer, initialize
+    from dozero.train.optim import build_optimizer, clip_gradients, update
+
+    apply(device)
+    config = ModelConfig.model_validate({**REFERENCE_SHAPE, "max_seq_len": REFERENCE_LENGTH})
+    model = Transformer(config, REFERENCE_VOCAB, device.dtype)
+    initialize(model, generator(0))
+    model.to(device.type)
+    optimizer = build_optimizer(model, OptimConfig())
+    shape = (REFERENCE_ROWS, REFERENCE_LENGTH + 1)
+    rows = torch.randint(REFERENCE_VOCAB, shape, generator=generator(1)).to(device.type)
+
+    def step(number: int) -> float:
+        """Return the seconds of one step; reading the loss waits for a GPU to finish."""
+        started = time.perf_counter()
+        loss = cross_entropy(model(rows[:, :-1]).float().flatten(0, 1), rows[:, 1:].flatten())
+        loss.backward()
+        clip_gradients(list(model.parameters()), 1.0)
+        update(optimizer, number, 1.0)
+        model.zero_grad()
+        loss.item()
+        return time.perf_counter() - started
+
+    began = time.perf_counter()
+    step(0)
+    times_s = [step(1)]
+    while time.perf_counter() - began < seconds:
+        times_s.append(step(len(times_s) + 1))
+    cost = model_cost(config, REFERENCE_VOCAB)
+    parameters = cost.params - cost.embedding_params  # looking up an embedding multiplies nothing
+    tokens_per_s = REFERENCE_ROWS * REFERENCE_LENGTH / statistics.median(times_s)
+    return training_outlook(parameters, tokens_per_s, peak_gflops)
+
+
+def training_outlook(parameters: int, tokens_per_s: float, peak_gflops: float) -> dict[str, Any]:
+    """Return how far 1, 5 and 60 minutes reach, at 6 FLOPs per parameter and token (Kaplan et al. 2020, section 2.1).
+
+    With F FLOPs/s for t seconds, N parameters see 20 N tokens when 6 * N * 20 N = F t, so N = sqrt(F t / 120).
+    Attention scores, which grow with the context, are left out: 7% of the arithmetic of the reference shape.
+
+    >>> training_outlook(1_000_000, 2e5, 2000.0)["budgets"][0]
+    {'minutes': 1, 'reference_tokens': 12000000, 'parameters': 774597, 'tokens': 15491933}
+    """
+    flops_per_s = 6 * parameters * tokens_per_s
+    budgets = []
+    for minutes in MINUTES:
+        best = math.sqrt(flops_per_s * 60 * minutes / (6 * TOKENS_PER_PARAMETER))
+        budgets.append(
+            {
+                "minutes": minutes,
+                "reference_tokens": round(tokens_per_s * 60 * minutes),
+                "parameters": round(best),
+                "tokens": round(best * TOKENS_PER_PARAMETER),
+            }
+        )
+    return {
+        "parameters": parameters,
+        "tokens_per_s": tokens_per_s,
+        "gflops": flops_per_s / 1e9,
+        "share_of_peak": flops_per_s / 1e9 / peak_gflops,
+        "budgets": budgets,
+    }
+
+
+def _declared_requirements() -> list[str] | None:
+    """Return the requirements of dozero as its installed metadata lists them, None if it is not installed."""
+    try:
+        return importlib.metadata.requires("dozero") or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def examine_extras(requirements: Sequence[str] | None) -> list[dict[str, Any]] | None:
+    """Return for each extra which of its packages are here, which are missing, and the line that installs it.
+
+    Left out are requirements that also depend on the platform or the Python version, which pip decides, and extras
+    that only name other extras.
+
+    >>> examine_extras(['no-such-package>=1; extra == "test"'])
+    [{'name': 'test', 'present': {}, 'missing': ['no-such-package'], 'install': 'pip install "dozero[test]"'}]
+    """
+    if requirements is None:
+        return None
+    packages: dict[str, list[str]] = {}
+    for requirement in requirements:
+        found = re.fullmatch(r"""([\w.-]+)[^;]*;\s*extra\s*==\s*["']([\w.-]+)["']\s*""", requirement)
+        if found and found[1] != "dozero":
+            packages.setdefault(found[2], []).append(found[1])
+    return [_examine_extra(extra, names) for extra, names in packages.items()]
+
+
+def _examine_extra(extra: str, names: list[str]) -> dict[str, Any]:
+    """Return one extra's packages, present ones with their version."""
+    present = {}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            present[name] = importlib.metadata.version(name)
+    missing = [name for name in names if name not in present]
+    return {"name": extra, "present": present, "missing": missing, "install": f'pip install "dozero[{extra}]"'}
+
+
+def show(facts: dict[str, Any], language: str) -> None:
+    """Print the report on stdout as tables, in Portuguese ("pt") or English ("en")."""
+    from rich.console import Console
+
+    words = words_in(language)
+    console = Console(highlight=False)
+    console.print(_table(words["title"], _system_rows(facts["system"], words, language)))
+    console.print(_table(words["peak_title"], _peak_rows(facts, words, language)))
+    console.print(_table(words["extras_title"], _extra_rows(facts["extras"], words)))
+    training = facts["training"]
+    reference = amount(training["parameters"], language)
+    keys = ("minutes", "reference_tokens", "parameters", "tokens")
+    header = [words[key].format(parameters=reference) for key in keys]
+    rows = [[amount(budget[key], language) for key in keys] for budget in training["budgets"]]
+    console.print(_table(words["train_title"], rows, header))
+    speed, share = amount(training["tokens_per_s"], language), round(100 * training["share_of_peak"])
+    console.print(words["measured"].format(tokens_per_s=speed, parameters=reference, share=share))
+    console.print(words["assumed"])
+
+
+def _table(title: str, rows: list[list[str]], header: Sequence[str] = ()) -> Table:
+    """Return a rich table; without a header its first column holds the names."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE, show_header=bool(header))
+    for name in header or ("", ""):
+        table.add_column(name, justify="right" if header else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _system_rows(system: dict[str, Any], words: dict[str, str], language: str) -> list[list[str]]:
+    """Return what the machine is, a name and a value in each row."""
+    memory = (amount(system[f"memory_{part}_bytes"], language) + "B" for part in ("total", "available"))
+    rows = [
+        [words["os"], system["os"]],
+        [words["python"], system["python"]],
+        [words["venv"], words["yes"] if system["venv"] else words["no"]],
+        [words["torch"], system["torch"]],
+        [words["cpu"], system["cpu"]],
+        [words["cores"], f"{system['physical_cores']} / {system['logical_cores']}"],
+        [words["memory"], " / ".join(memory)],
+        [words["disk"], amount(system["disk_free_bytes"], language) + "B"],
+    ]
+    if system["accelerator"]:
+        rows.append(["GPU", system["accelerator"]])
+    if system["load"] > system["physical_cores"] / 2:
+        note = words["busy_note"].format(load=amount(system["load"], language), cores=system["physical_cores"])
+        rows.append([words["busy"], note])
+    return rows
+
+
+def _peak_rows(facts: dict[str, Any], words: dict[str, str], language: str) -> list[list[str]]:
+    """Return what was measured and what it speaks for, a name and a value in each row."""
+    rows = []
+    for speed in facts["peak"]["matmuls"]:
+        error = amount(speed["relative_error"], language)
+        figure = words["matmul_figure"].format(gflops=amount(speed["gflops"], language), error=error)
+        rows.append([words["matmul"].format(**speed), figure])
+    advice = facts["recommended"]
+    return [
+        *rows,
+        [words["copy"], f"{amount(facts['peak']['copy_gb_s'], language)} GB/s"],
+        [words["dtype"], f"{advice['dtype']} ({advice['dtype_reason'][language]})"],
+        [words["threads"], f"{advice['threads']} ({advice['threads_reason'][language]})"],
+    ]
+
+
+def _extra_rows(extras: list[dict[str, Any]] | None, words: dict[str, str]) -> list[list[str]]:
+    """Return each extra with what is missing of it and the line that installs it."""
+    from rich.markup import escape  # dozero[test] would otherwise be read as a style
+
+    if extras is None:
+        return [["", words["not_installed"]]]
+    rows = []
+    for extra in extras:
+        missing = words["missing"].format(packages=", ".join(extra["missing"]), install=escape(extra["install"]))
+        rows.append([extra["name"], missing if extra["missing"] else words["present"]])
+    return rows or [["", words["no_extras"]]]
+
+
+def amount(value: float | int, language: str) -> str:
+    """Return a figure to three digits, with k, M, G or T for thousands and beyond, and the language's decimal mark.
+
+    >>> amount(3_670_016, "en"), amount(3_670_016, "pt"), amount(60, "en"), amount(2.4e-7, "pt")
+    ('3.67 M', '3,67 M', '60', '2,4e-07')
+    """
+    unit = ""
+    for unit in ("", "k", "M", "G", "T"):
+        if abs(value) < 999.5 or unit == "T":
+            break
+        value /= 1000
+    text = f"{value:.2g}" if abs(value) < 0.1 else f"{value:.3g}"
+    if language == "pt":
+        text = text.replace(".", ",")
+    return f"{text} {unit}".rstrip()

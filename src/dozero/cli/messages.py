@@ -1,0 +1,130 @@
+"""Every sentence the command line says, in Portuguese and in English side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dozero.cli.language import narration
+
+# Under each key: Portuguese, then English.
+MESSAGES: dict[str, tuple[str, str]] = {
+    "title": (
+        "[bold]dozero[/] {version} · um modelo de linguagem do zero · palavras em [bold]{name}[/]",
+        "[bold]dozero[/] {version} · a language model from zero · words in [bold]{name}[/]",
+    ),
+    "machine": (
+        "{device} · {threads} threads · {dtype} · semente {seed}",
+        "{device} · {threads} threads · {dtype} · seed {seed}",
+    ),
+    "plan": (
+        "plano: {steps} passos de {batch} tokens, modelo de {layers} camadas e largura {width}; uns {seconds:.0f} s",
+        "plan: {steps} steps of {batch} tokens, a model of {layers} layers, {width} wide; about {seconds:.0f} s",
+    ),
+    "plan_full": (
+        "aviso: neste tempo o modelo veria as palavras {epochs:.0f} vezes; mais de {most} pouco ensina",
+        "note: in this time the model would see the words {epochs:.0f} times; more than {most} teaches little",
+    ),
+    "data": ("Dados", "Data"),
+    "data_kept": (
+        "{kept} palavras ficam, de {total} ({source}; {licence})",
+        "{kept} words stay, of {total} ({source}; {licence})",
+    ),
+    "data_dropped": ("saem:", "dropped:"),
+    "data_heldout": (
+        "{heldout} ficam de fora para a prova: o modelo nunca as vê",
+        "{heldout} are kept aside for the exam: the model never sees them",
+    ),
+    "tokens": ("Tokens", "Tokens"),
+    "tokens_alphabet": (
+        "o alfabeto: {alphabet} ({count} letras; com o sinal de fim, {vocab} tokens)",
+        "the alphabet: {alphabet} ({count} letters; with the end mark, {vocab} tokens)",
+    ),
+    "model": ("Modelo", "Model"),
+    "model_shape": (
+        "um transformer de {params} parâmetros: {layers} camadas, largura {width}, {heads} cabeças de atenção",
+        "a transformer of {params} parameters: {layers} layers, {width} wide, {heads} attention heads",
+    ),
+    "model_babble": ("sem treino, ele balbucia: {text}", "untrained, it babbles: {text}"),
+    "training": ("Treino", "Training"),
+    "training_what": (
+        "{steps} passos; em cada um ele adivinha a próxima letra de umas {words} palavras e é corrigido",
+        "{steps} steps; in each it guesses the next letter of some {words} words and is corrected",
+    ),
+    "training_sample": ("passo {step:>5}   prova {loss:.3f} nats/letra   escreve: [bold]{text}[/]",
+                        "step {step:>5}   exam {loss:.3f} nats/letter   writes: [bold]{text}[/]"),
+    "training_resumed": ("continua do passo {step} de {total}", "continues from step {step} of {total}"),
+    "exam": ("Prova", "Exam"),
+    "exam_what": (
+        "bits por letra em {words} palavras que ele nunca viu (menos é melhor; o fim da palavra conta como letra)",
+        "bits per letter on {words} words it never saw (less is better; the end of a word counts as a letter)",
+    ),
+    "rung_uniform": ("sorteio", "uniform"),
+    "rung_unigram": ("unigrama", "unigram"),
+    "rung_bigram": ("bigrama", "bigram"),
+    "rung_trigram": ("trigrama", "trigram"),
+    "rung_model": ("este modelo", "this model"),
+    "words": ("Palavras", "Words"),
+    "words_what": ("dez que ele inventa agora (temperatura {temperature}):", "ten that it makes up now (temperature {temperature}):"),
+    "words_again": ("já treinado em {path}; dez palavras novas (--fresh treina de novo):",
+                    "already trained in {path}; ten more words (--fresh trains anew):"),
+    "verdict_new": ("nova", "new"),
+    "verdict_exists": ("existe", "exists"),
+    "verdict_almost": ("quase uma cópia de {near}", "almost a copy of {near}"),
+    "saved": ("Tudo está em [bold]{path}[/] ({seconds:.0f} s ao todo). E agora:",
+              "Everything is in [bold]{path}[/] ({seconds:.0f} s in all). What now:"),
+    "next_why": ("por que cada letra: os candidatos e suas chances", "why each letter: the candidates and their chances"),
+    "next_deeper": ("mude uma coisa e compare a prova", "change one thing and compare the exam"),
+    "next_other": ("a mesma coisa em inglês", "the same in Portuguese"),
+    "passed_over": ("checkpoint inválido, deixado de lado: {path} ({reason})", "checkpoint not valid, passed over: {path} ({reason})"),
+    "differences": ("mudou desde o início deste treino, os bits podem diferir: {what}",
+                    "changed since this run began, bits may differ: {what}"),
+    "replanned": ("o fim do treino passa ao passo {total}, para caber no tempo", "the run now ends at step {total}, to fit the time"),
+    "stopped": ("interrompido e salvo no passo {step} de {total}; o mesmo comando continua:",
+                "interrupted and saved at step {step} of {total}; the same command continues:"),
+    "stage_made": ("{stage}: feito em {path} ({seconds:.1f} s)", "{stage}: made in {path} ({seconds:.1f} s)"),
+    "stage_current": ("{stage}: em dia em {path}", "{stage}: up to date in {path}"),
+    "stage_corpus": ("dados", "corpus"),
+    "stage_tokenizer": ("tokens", "tokenizer"),
+    "stage_dataset": ("conjunto", "dataset"),
+    "finished": ("pronto: {path} · {bits:.4f} bits por letra na prova · {steps} passos · {seconds:.1f} s de treino",
+                 "done: {path} · {bits:.4f} bits per letter in the exam · {steps} steps · {seconds:.1f} s of training"),
+    "new_made": ("feito: {file}. Mude o que quiser nele e rode:", "made: {file}. Change what you like in it and run:"),
+    "cost": ("{params} parâmetros, {steps} passos, {flops:.2f} TFLOP, {mb:.1f} MB de pesos e estado, "
+             "uns {seconds:.0f} s de treino, {epochs:.1f} vezes as palavras",
+             "{params} parameters, {steps} steps, {flops:.2f} TFLOP, {mb:.1f} MB of weights and state, "
+             "about {seconds:.0f} s of training, {epochs:.1f} times the words"),
+    "why_head": ("letra   chance   depois das regras   dúvida   outras candidatas",
+                 "token   chance   after the rules     doubt    other candidates"),
+    "bits": ("bits", "bits"),
+    "reason:more usual in another language": ("mais usada em outra língua", "more usual in another language"),
+    "reason:not only letters": ("não só letras", "not only letters"),
+    "reason:too short": ("curta demais", "too short"),
+    "reason:too long": ("longa demais", "too long"),
+    "reason:letter outside the alphabet": ("letra fora do alfabeto", "letter outside the alphabet"),
+    "reason:repeated": ("repetida", "repeated"),
+    "reason:beyond max_words": ("além de max_words", "beyond max_words"),
+}  # fmt: skip
+
+LANGUAGE_NAMES = {"pt": ("português", "Portuguese"), "en": ("inglês", "English"), "es": ("espanhol", "Spanish"),
+                  "fr": ("francês", "French"), "de": ("alemão", "German"), "it": ("italiano", "Italian")}  # fmt: skip
+
+
+def say(lang: str, key: str, **values: Any) -> str:
+    """Return a message in the narrated language nearest to `lang`, filled in."""
+    return MESSAGES[key][0 if narration(lang) == "pt" else 1].format(**values)
+
+
+def language_name(lang: str, code: str) -> str:
+    """Return the name of a language in the narrated language, or its code."""
+    names = LANGUAGE_NAMES.get(code)
+    return code if names is None else names[0 if narration(lang) == "pt" else 1]
+
+
+def number(lang: str, value: int) -> str:
+    """Return a whole number with the language's thousands separator.
+
+    >>> number("pt", 235493), number("en", 235493)
+    ('235.493', '235,493')
+    """
+    text = f"{value:,}"
+    return text.replace(",", ".") if narration(lang) == "pt" else text

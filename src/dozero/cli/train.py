@@ -1,0 +1,90 @@
+"""`dozero train`: pretrain; the same command again continues."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from dozero.cli.display import Display
+    from dozero.config import RunConfig
+    from dozero.pipeline.stages import Prepared
+
+
+def train(
+    run_file: Path = typer.Argument(Path("run.toml"), help="Settings of the workspace."),
+    overrides: list[str] | None = typer.Argument(None, help="section.key=value ..., over the file."),
+    name: str = typer.Option("main", "--name", help="Name of the run, in runs/."),
+    minutes: float | None = typer.Option(None, "--minutes", help="Choose size and steps to take this many minutes."),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help="Say what would be trained and what it costs; train nothing."
+    ),
+    fresh: bool = typer.Option(False, "--fresh", help="Train anew, even if the run has begun."),
+    as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
+) -> None:
+    """Train the model of a workspace, its data first where they are out of date. The same command again continues."""
+    execute(run_file, overrides or [], name, fresh=fresh, as_json=as_json, minutes=minutes, dry_run=dry_run)
+
+
+def execute(
+    run_file: Path,
+    overrides: list[str],
+    name: str,
+    *,
+    fresh: bool,
+    as_json: bool,
+    minutes: float | None = None,
+    dry_run: bool = False,
+) -> None:
+    """Bring the data of a workspace up to date and train, showing what happens."""
+    began = time.perf_counter()
+    from dozero.cli.display import Display
+    from dozero.cli.language import narration, pick_language
+    from dozero.cli.session import check_minutes, planned, ready_device, settings_of, train_and_show
+    from dozero.pipeline.stages import prepared
+
+    check_minutes(minutes)
+    with Display(narration(pick_language()), as_json=as_json) as display:
+        workspace, config = settings_of(run_file, overrides, name, fresh=fresh and not dry_run)
+        device = ready_device(config)
+        data = prepared(config, workspace)
+        for stage in data.stages:
+            display.show(stage)
+        if minutes is not None:
+            config = planned(display, config, workspace, data, device, minutes, began)
+        if dry_run:
+            _show_cost(display, config, data)
+            return
+        display.show(train_and_show(display, config, data, workspace, device))
+
+
+def _show_cost(display: Display, config: RunConfig, data: Prepared) -> None:
+    """Print parameters, operations, memory and the time that a few measured steps foretell."""
+    from dozero.cli.messages import number
+    from dozero.cli.session import ready_device
+    from dozero.model.cost import model_cost, training_bytes
+    from dozero.train.plan import measure_step
+
+    vocab_size = data.tokenizer.vocab_size
+    cost = model_cost(config.model, vocab_size)
+    step_s = measure_step(config, data.dataset, ready_device(config))
+    train_config = config.train
+    facts = {
+        "parameters": cost.params,
+        "steps": train_config.steps,
+        "training_flops": cost.training_flops_per_token * train_config.batch_tokens * train_config.steps,
+        "weights_and_state_bytes": training_bytes(config.model, vocab_size),
+        "seconds_per_step": round(step_s, 4),
+        "seconds": round(min(step_s * train_config.steps, train_config.max_seconds or float("inf")), 1),
+        "epochs": round(train_config.steps * train_config.batch_tokens / len(data.dataset.train.ids), 2),
+    }
+    if display.as_json:
+        display.print_json(facts)
+    display.say(
+        "cost", params=number(display.lang, cost.params), steps=number(display.lang, train_config.steps),
+        flops=facts["training_flops"] / 1e12, mb=facts["weights_and_state_bytes"] / 1e6, seconds=facts["seconds"],
+        epochs=facts["epochs"],
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Text: any source -> documents, each kept or dropped with a reason."""

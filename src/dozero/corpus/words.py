@@ -1,0 +1,184 @@
+"""The word catalog: real words by frequency, filtered with a reason for each one dropped.
+
+The lists come from the package `wordfreq` (Speer 2022, https://doi.org/10.5281/zenodo.7199437), which gathers
+40 languages from subtitles, encyclopedias, news, books and the web. Raw lists hold names, foreign words, numbers and
+misspellings; what is left after the filters still holds some.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dozero.config import DataConfig
+from dozero.corpus.document import Document, Filter
+from dozero.errors import ConfigError, DataError, did_you_mean
+
+WORD_LICENCE = "CC BY-SA 4.0 (data of wordfreq)"
+USER_LICENCE = "as told by the user (a file of their own)"
+# Compared with these, because their words fill the other lists; each is in wordfreq's large set.
+LARGE_LANGUAGES = ("de", "en", "es", "fr", "it", "pt")
+COMMON_WORDS = 10_000
+COMMON_USES = 3
+SCRIPT_SHARE = 0.05
+
+
+def list_languages() -> list[str]:
+    """Return the codes of the languages the catalog has."""
+    import wordfreq
+
+    return sorted(wordfreq.available_languages("best"))
+
+
+def read_catalog(lang: str) -> Iterator[Document]:
+    """Yield the words of a language, the most frequent first."""
+    import wordfreq
+
+    if lang not in list_languages():
+        hint = did_you_mean(lang, list_languages())
+        raise ConfigError(
+            "no word list for this language" + (f", did you mean {hint}?" if hint else ""),
+            expected=f"one of {' '.join(list_languages())}",
+            got=repr(lang),
+            next="dozero hello --lang pt",
+        )
+    for word in wordfreq.iter_wordlist(lang, "best"):
+        yield Document(word, f"wordfreq {lang}", WORD_LICENCE)
+
+
+def read_word_file(path: Path) -> Iterator[Document]:
+    """Yield the words of a UTF-8 text file with one word a line; blank lines are passed over, a BOM too."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DataError("no such word file", where=path, expected="a text file with one word a line") from None
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise DataError(
+            "not UTF-8", where=f"{path}, line {line}", expected="UTF-8 text", next=f"iconv -f latin1 -t utf8 {path}"
+        ) from None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=path) from None
+    for line in text.splitlines():
+        word = unicodedata.normalize("NFC", line.strip())
+        if word:
+            yield Document(word, path.name, USER_LICENCE)
+
+
+def read_words(config: DataConfig) -> Iterator[Document]:
+    """Yield the words that `config.source` names: the catalog's, or a file's."""
+    return read_catalog(config.lang) if config.source == "words" else read_word_file(Path(config.source))
+
+
+def not_letters(document: Document) -> str | None:
+    """Drop what holds anything but letters (and the marks that some scripts write on them)."""
+    return None if all(unicodedata.category(c)[0] in "LM" for c in document.text) else "not only letters"
+
+
+def by_length(shortest: int, longest: int) -> Filter:
+    """Return a filter on the number of letters."""
+
+    def judge(document: Document) -> str | None:
+        if len(document.text) < shortest:
+            return "too short"
+        return "too long" if len(document.text) > longest else None
+
+    return judge
+
+
+def by_foreign_use(lang: str, ratio: float) -> Filter:
+    """Return a filter that drops words `ratio` times more frequent in another large language.
+
+    It takes names, brands and English along; a few words shared by two languages go with them.
+    """
+    import wordfreq
+
+    here = wordfreq.get_frequency_dict(lang, "best")
+    others = [(code, wordfreq.get_frequency_dict(code, "best")) for code in LARGE_LANGUAGES if code != lang]
+
+    def judge(document: Document) -> str | None:
+        limit = ratio * here.get(document.text, 0.0)
+        foreign = any(table.get(document.text, 0.0) > limit for _, table in others)
+        return "more usual in another language" if foreign else None
+
+    return judge
+
+
+def by_alphabet(letters: frozenset[str]) -> Filter:
+    """Return a filter that drops words with a letter outside the alphabet."""
+
+    def judge(document: Document) -> str | None:
+        return None if letters.issuperset(document.text) else "letter outside the alphabet"
+
+    return judge
+
+
+def find_alphabet(words: Sequence[Document]) -> frozenset[str]:
+    """Return the letters that at least three of the 10,000 most frequent words use, in the scripts of the language.
+
+    So à stays in Portuguese, where it is rare but at home, while å and ж go; a script that makes up less than 5%
+    of the letters goes whole (Latin in Russian), and Japanese keeps its three.
+    """
+    uses = Counter(letter for document in words[:COMMON_WORDS] for letter in set(document.text))
+    scripts = Counter[str]()
+    for letter, count in uses.items():
+        scripts[_script(letter)] += count
+    enough = min(COMMON_USES, max(1, len(words) // 100))
+    return frozenset(
+        letter
+        for letter, count in uses.items()
+        if count >= enough and scripts[_script(letter)] >= SCRIPT_SHARE * scripts.total()
+    )
+
+
+def curate_words(config: DataConfig) -> tuple[list[Document], list[tuple[str, str]]]:
+    """Return the words kept, in the order of the source, and each word dropped with its reason."""
+    filters: list[Filter] = [_once(), not_letters, by_length(config.min_letters, config.max_letters)]
+    if config.source == "words" and config.foreign_ratio:
+        filters.append(by_foreign_use(config.lang, config.foreign_ratio))
+    kept, dropped = _sieve(read_words(config), filters)
+    if config.source == "words":
+        kept, odd = _sieve(iter(kept), [by_alphabet(find_alphabet(kept))])
+        dropped += odd
+    if config.max_words:
+        dropped += [(d.text, "beyond max_words") for d in kept[config.max_words :]]
+        kept = kept[: config.max_words]
+    if not kept:
+        raise DataError(
+            "no word left after the filters" if dropped else "holds no words",
+            where=config.source,
+            expected=f"words of {config.min_letters} to {config.max_letters} letters, one a line",
+            got=f"{len(dropped)} dropped" if dropped else "an empty source",
+        )
+    return kept, dropped
+
+
+def _script(letter: str) -> str:
+    """Return the first word of the character's Unicode name, which is that of its script (LATIN, CYRILLIC, CJK...)."""
+    return unicodedata.name(letter, "UNNAMED").split()[0]
+
+
+def _once() -> Filter:
+    seen: set[str] = set()
+
+    def judge(document: Document) -> str | None:
+        if document.text in seen:
+            return "repeated"
+        seen.add(document.text)
+        return None
+
+    return judge
+
+
+def _sieve(documents: Iterator[Document], filters: list[Filter]) -> tuple[list[Document], list[tuple[str, str]]]:
+    kept: list[Document] = []
+    dropped: list[tuple[str, str]] = []
+    for document in documents:
+        reason = next((r for judge in filters if (r := judge(document))), None)
+        if reason is None:
+            kept.append(document)
+        else:
+            dropped.append((document.text, reason))
+    return kept, dropped

@@ -1,0 +1,20 @@
+"""Which documents are held out: decided by the text alone, so that it never changes as a corpus grows."""
+
+from __future__ import annotations
+
+import hashlib
+
+RESOLUTION = 2**64
+
+
+def is_heldout(text: str, percent: float) -> bool:
+    """Return whether a document is kept out of training.
+
+    Its hash, read as a number in [0, 100), is below `percent`: the same document falls on the same side whatever
+    else the corpus holds, and a larger percentage only adds documents.
+
+    >>> [w for w in ("casa", "rua", "flor", "mar", "sol", "lua") if is_heldout(w, 40)]
+    ['casa', 'rua', 'sol']
+    """
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest) < percent / 100 * RESOLUTION

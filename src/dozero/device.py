@@ -1,0 +1,471 @@
+"""Where the arithmetic runs: device, dtype, threads, rank and seed as plain values; the measured peak of this machine.
+
+Importing this module changes nothing. `pick_device` and the functions beside it only look; `apply` is the one place
+where global state is set, and only entry points call it; `measure_peak` puts back what it changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import math
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dozero.errors import ConfigError, did_you_mean
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("auto", "float32", "bfloat16")
+MAX_THREADS = 1024
+CGROUP_ROOT, CGROUP_MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+CPU_SYSFS = Path("/sys/devices/system/cpu")
+
+# A float32 product is float32 in earnest below this relative error: its own rounding is 2e-7 to 1e-6, that of
+# bfloat16 factors 3e-3.
+FLOAT32_ERROR = 1e-5
+# bfloat16 carries 8 bits of mantissa instead of 24, and more threads cost power and waiting: below this gain in
+# speed neither is worth its price.
+WORTHWHILE_GAIN = 1.2
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where and in which number format a run computes.
+
+    `type` is "cpu", "cuda" or "mps"; `threads` counts CPU threads. `rank` is this process among `world_size`, and
+    `local_rank` the same among those of this machine: the number of its GPU.
+    """
+
+    type: str
+    dtype: torch.dtype
+    threads: int
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
+
+
+def pick_device(device: str = "auto", dtype: str = "auto", threads: int = 0) -> Device:
+    """Return the device asked for, or where it says "auto" (or 0 threads) the best this machine has.
+
+    Rank and world size come from the variables that torchrun sets. Raises ConfigError for a name that is not known
+    or hardware that is not here.
+    """
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if _known("device", device, DEVICES) == "auto":
+        device = next(name for name, is_here in here.items() if is_here)
+    if not here[device]:
+        usable = ("auto", *(name for name, is_here in here.items() if is_here))
+        raise ConfigError(
+            "torch finds no such device here", where="device", expected=" or ".join(usable), got=repr(device)
+        )
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 0 <= threads <= MAX_THREADS:
+        expected = f"a whole number from 0 (all physical cores) to {MAX_THREADS}"
+        raise ConfigError("impossible number of threads", where="threads", expected=expected, got=repr(threads))
+    return Device(
+        type=device,
+        dtype=auto_dtype(device) if _known("dtype", dtype, DTYPES) == "auto" else getattr(torch, dtype),
+        # Processes that share a machine share its cores.
+        threads=threads or max(1, usable_cores() // max(1, _torchrun_variable("LOCAL_WORLD_SIZE", 1))),
+        rank=_torchrun_variable("RANK", 0),
+        world_size=_torchrun_variable("WORLD_SIZE", 1),
+        local_rank=_torchrun_variable("LOCAL_RANK", 0),
+    )
+
+
+def _known(where: str, word: str, words: tuple[str, ...]) -> str:
+    """Return the word if it is one of those accepted, else raise ConfigError."""
+    if word in words:
+        return word
+    near = did_you_mean(str(word), words) or "auto"
+    raise ConfigError("unknown name", where=where, expected=" or ".join(words), got=repr(word), next=near)
+
+
+def _torchrun_variable(name: str, default: int) -> int:
+    """Return one of the whole numbers that torchrun puts in the environment."""
+    text = os.environ.get(name, str(default))
+    if not re.fullmatch(r"\d+", text):
+        where = f"environment variable {name}"
+        raise ConfigError("not a number of processes", where=where, expected="a whole number", got=repr(text))
+    return int(text)
+
+
+def auto_dtype(kind: str, has_bfloat16: bool | None = None) -> torch.dtype:
+    """Return bfloat16 where the hardware multiplies it, else float32; `has_bfloat16` None means look.
+
+    float16 is never chosen: without scaling the loss its small gradients become zero. MPS gets float32 because not
+    all of its kernels take bfloat16.
+
+    >>> auto_dtype("cpu", has_bfloat16=False)
+    torch.float32
+    """
+    if kind == "mps":
+        return torch.float32
+    if has_bfloat16 is None:
+        has_bfloat16 = (
+            multiplies_bfloat16() if kind == "cpu" else torch.cuda.is_bf16_supported(including_emulation=False)
+        )
+    return torch.bfloat16 if has_bfloat16 else torch.float32
+
+
+def multiplies_bfloat16() -> bool:
+    """Return whether this CPU multiplies bfloat16 in hardware (AVX512_BF16, AMX, ARM BF16).
+
+    Asks torch, then the flags that Linux lists; where neither knows, 50 ms of matmul decide whether it is worth it.
+    """
+    claims = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    if any(claim() for claim in claims if claim is not None):
+        return True
+    listed = bfloat16_is_listed(_read(Path("/proc/cpuinfo")))
+    return _bfloat16_is_faster() if listed is None else listed
+
+
+def bfloat16_is_listed(cpuinfo: str) -> bool | None:
+    """Return whether the text of /proc/cpuinfo names bfloat16 products; None if it lists no features at all.
+
+    >>> bfloat16_is_listed("flags : fpu avx512f avx512_bf16"), bfloat16_is_listed("Features : fp asimd")
+    (True, False)
+    """
+    lines = re.findall(r"^(?:flags|Features)\s*:(.*)$", cpuinfo, flags=re.MULTILINE)
+    words = {word for line in lines for word in line.split()}
+    return bool(words & {"avx512_bf16", "amx_bf16", "bf16"}) if words else None
+
+
+@functools.cache
+def _bfloat16_is_faster(budget_s: float = 0.05) -> bool:
+    """Return whether a product of 256 x 256 matrices is worth doing in bfloat16, timed once per process."""
+    seconds = []
+    for dtype in (torch.float32, torch.bfloat16):
+        a = torch.ones(256, 256, dtype=dtype)
+        seconds.append(statistics.median(_times_s(functools.partial(torch.mm, a, a), budget_s / 2)))
+    return seconds[0] >= WORTHWHILE_GAIN * seconds[1]
+
+
+def apply(device: Device) -> None:
+    """Set what torch and the C library keep globally; calling it again changes nothing.
+
+    * The number of threads.
+    * On a CPU, float32 products go to oneDNN instead of MKL if that keeps them float32 (`_float32_precision`).
+      Measured on a Zen 4, 2 threads: 178-201 GFLOP/s before, 216-220 after, at a relative error of 4.1e-7 instead
+      of 2.5e-7 (1024 x 1024); gradients of 4096 x 384 x 128 went from 119 to 172.
+    * On glibc, freed tensors up to 32 MiB stay in the process. Otherwise each large temporary is mapped and its pages
+      are faulted in anew at every step: RMS norm of 4096 x 128, forward and backward, 2.0-2.7 ms before, 1.3-1.4 after.
+    """
+    torch.set_num_threads(device.threads)
+    torch.set_float32_matmul_precision(_float32_precision() if device.type == "cpu" else "highest")
+    if device.type == "cuda":
+        torch.cuda.set_device(device.local_rank)
+    _keep_freed_memory()
+
+
+def _float32_precision() -> str:
+    """Return "medium" where float32 products then stay float32 in earnest, else "highest".
+
+    "medium" hands them to oneDNN with leave to round the factors to bfloat16. Whether it does depends on the CPU: with
+    AVX512_BF16 it was measured to keep to float32; with AMX it rounds, and errs like bfloat16, by PyTorch's own
+    figures (https://docs.pytorch.org/docs/stable/notes/mkldnn.html). Hence the test with two products, a few milliseconds.
+    Who wants rounding asks for bfloat16; float32 has to mean float32, and the answer must not depend on timing.
+    """
+    with _settings_restored():
+        torch.set_float32_matmul_precision("medium")
+        errors = (_matmul_error(torch.float32, size) for size in (64, 512))
+        return "medium" if max(errors) < FLOAT32_ERROR else "highest"
+
+
+def _keep_freed_memory() -> None:
+    """Tell glibc to serve blocks up to 32 MiB from the heap and to keep 1 GiB of freed heap; elsewhere do nothing."""
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        m_trim_threshold, m_mmap_threshold = -1, -3  # names and values of <malloc.h>; 32 MiB is the most it takes
+        mallopt(m_mmap_threshold, 32 << 20)
+        mallopt(m_trim_threshold, 1 << 30)
+
+
+def generator(seed: int, *stream: int) -> torch.Generator:
+    """Return a CPU generator whose numbers follow from the named integers alone, e.g. (seed, epoch, step).
+
+    The integers are hashed, so that neighbouring steps share nothing and (1, 23) differs from (12, 3). torch's CPU
+    generator uses the lower 32 bits of a seed: among 10,000 streams, two coincide with a chance of about 1%.
+    """
+    name = ",".join(str(int(number)) for number in (seed, *stream))
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return torch.Generator(device="cpu").manual_seed(int.from_bytes(digest, "little"))
+
+
+def usable_cores() -> int:
+    """Return how many physical cores this process may use, by its affinity and its container's quota; at least 1.
+
+    Hyperthreads share the multipliers of their core, so that a second thread there only adds waiting. On Apple
+    silicon it is the fast cores that count: a product split evenly waits for the slowest part.
+    """
+    if sys.platform == "darwin":
+        return int(_sysctl("hw.perflevel0.physicalcpu") or _sysctl("hw.physicalcpu") or os.cpu_count() or 1)
+    if hasattr(os, "sched_getaffinity"):
+        cores = physical_cores(os.sched_getaffinity(0))
+    else:
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+        cores = int(capabilities.get("num_physical_cores") or os.cpu_count() or 1)
+    return max(1, min(cores, math.floor(min(cpu_quota(), cores))))
+
+
+def physical_cores(cpus: set[int], sysfs: Path = CPU_SYSFS) -> int:
+    """Return how many physical cores a set of logical CPUs lies on, by the sibling lists of Linux."""
+    return len({_read(sysfs / f"cpu{cpu}/topology/thread_siblings_list") or str(cpu) for cpu in cpus})
+
+
+def cpu_quota(root: Path = CGROUP_ROOT, membership: Path = CGROUP_MEMBERSHIP) -> float:
+    """Return how many CPUs' worth of time the control groups of this process allow; inf if they set no limit."""
+    quota = math.inf
+    for folder in _cgroup_folders("cpu", root, membership):
+        v1 = [_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")]
+        allowed_us, period_us = _read(folder / "cpu.max").split() or v1
+        if re.fullmatch(r"[1-9]\d*", allowed_us) and re.fullmatch(r"[1-9]\d*", period_us):  # not "max", "-1" or absent
+            quota = min(quota, int(allowed_us) / int(period_us))
+    return quota
+
+
+def _cgroup_folders(controller: str, root: Path, membership: Path) -> Iterator[Path]:
+    """Yield the folders that limit this process, its own group first, then each one around it (cgroup v1 and v2)."""
+    for line in _read(membership).splitlines():
+        _, controllers, group = line.split(":", 2)
+        if controllers not in ("", controller) and controller not in controllers.split(","):
+            continue
+        for base in (root, root / "unified") if controllers == "" else (root / controllers, root / controller):
+            folder = base / group.lstrip("/")
+            yield folder
+            # In a container the path may be the host's: then only the root of the mount exists.
+            yield from (parent for parent in folder.parents if parent == base or base in parent.parents)
+
+
+def total_memory_bytes() -> int:
+    """Return the memory of this machine, or of the container if that is less."""
+    return min(_system_memory_bytes()[0], *(limit for limit, _ in _cgroup_memory()), sys.maxsize)
+
+
+def available_memory_bytes() -> int:
+    """Return what this process can still allocate without swapping, within the limit of its container."""
+    return max(0, min(_system_memory_bytes()[1], *(limit - used for limit, used in _cgroup_memory()), sys.maxsize))
+
+
+def _cgroup_memory(root: Path = CGROUP_ROOT, membership: Path = CGROUP_MEMBERSHIP) -> list[tuple[int, int]]:
+    """Return (limit, used) in bytes of each control group that limits memory; file cache does not count as used."""
+    pairs = []
+    for folder in _cgroup_folders("memory", root, membership):
+        for limit_name, used_name in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            limit, used = _read(folder / limit_name), _read(folder / used_name)
+            if limit.isdigit() and used.isdigit():
+                cache = re.search(r"^(?:total_)?inactive_file (\d+)", _read(folder / "memory.stat"), flags=re.MULTILINE)
+                pairs.append((int(limit), int(used) - (int(cache[1]) if cache else 0)))
+    return pairs
+
+
+def _system_memory_bytes() -> tuple[int, int]:
+    """Return (total, available) as the operating system counts them."""
+    if sys.platform == "darwin":
+        pages = dict(re.findall(r"^Pages (\w+).*?:\s+(\d+)", _run("vm_stat"), flags=re.MULTILINE))
+        available_pages = sum(int(pages.get(kind, 0)) for kind in ("free", "inactive", "speculative", "purgeable"))
+        return int(_sysctl("hw.memsize") or 0), available_pages * os.sysconf("SC_PAGE_SIZE")
+    if sys.platform == "win32":
+        status = (ctypes.c_uint64 * 8)(64)  # MEMORYSTATUSEX: dwLength and dwMemoryLoad share the first word
+        ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+        return status[1], status[2]
+    page, total = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
+    available = re.search(r"^MemAvailable:\s+(\d+) kB", _read(Path("/proc/meminfo")), flags=re.MULTILINE)
+    return total * page, int(available[1]) * 1024 if available else os.sysconf("SC_AVPHYS_PAGES") * page
+
+
+def cpu_name() -> str:
+    """Return what the processor calls itself."""
+    if sys.platform == "darwin":
+        return _sysctl("machdep.cpu.brand_string") or platform.machine()
+    listed = re.search(r"^model name\s*:\s*(.+)$", _read(Path("/proc/cpuinfo")), flags=re.MULTILINE)
+    return listed[1].strip() if listed else platform.processor() or platform.machine()
+
+
+def _read(path: Path) -> str:
+    """Return the text of a file of the system, stripped; "" if it is not there or not ours to read."""
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _sysctl(name: str) -> str:
+    """Return a figure of the macOS kernel, or ""."""
+    return _run("sysctl", "-n", name)
+
+
+def _run(*command: str) -> str:
+    """Return what a command of the system prints, or "" if it fails."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    return ""
+
+
+@dataclass(frozen=True)
+class MatmulSpeed:
+    """The speed of one way to multiply two size x size matrices.
+
+    `name` is the dtype, or "float32_onednn" for float32 by the route that `apply` takes. `relative_error` is
+    |product - exact| / |exact| in the Frobenius norm, against float64, with the rounding of the factors included.
+    """
+
+    name: str
+    threads: int
+    size: int
+    gflops: float
+    relative_error: float
+
+
+@dataclass(frozen=True)
+class MachinePeak:
+    """What this machine reached just now. `copy_gb_s` (1e9 bytes/s) counts a byte twice: once read, once written."""
+
+    type: str
+    threads: int
+    matmuls: tuple[MatmulSpeed, ...]
+    copy_gb_s: float
+    copy_bytes: int
+
+    def gflops(self, name: str, threads: int | None = None) -> float:
+        """Return the speed of one way to multiply, 0.0 if it was not measured; threads None means all."""
+        wanted = (name, self.threads if threads is None else threads)
+        return max((speed.gflops for speed in self.matmuls if (speed.name, speed.threads) == wanted), default=0.0)
+
+    def on_all_threads(self) -> tuple[MatmulSpeed, ...]:
+        """Return the speeds without those measured on one thread for comparison."""
+        return tuple(speed for speed in self.matmuls if speed.threads == self.threads)
+
+
+def measure_peak(device: Device, seconds: float = 2.0) -> MachinePeak:
+    """Return medians over repeated products and copies, all within about `seconds`.
+
+    On a CPU: float32 as it comes, float32 through oneDNN, bfloat16, and the device's dtype on one thread. A program
+    running beside it slows what is measured, as it would slow a training run.
+    """
+    onednn = device.type == "cpu" and torch.backends.mkldnn.is_available()
+    names = ["float32", *(["float32_onednn"] if onednn else []), "bfloat16"]
+    ways = [(name, device.threads) for name in names]
+    if device.type == "cpu" and device.threads > 1:
+        chosen = "bfloat16" if device.dtype == torch.bfloat16 else names[-2]
+        ways.append((chosen, 1))
+    budget_s = 0.9 * seconds / (len(ways) + 1)
+    with _settings_restored():
+        speeds = tuple(_matmul_speed(name, threads, device.type, budget_s) for name, threads in ways)
+        torch.set_num_threads(device.threads)
+        copy_gb_s, copy_bytes = _copy_speed(device.type, budget_s)
+    return MachinePeak(device.type, device.threads, speeds, copy_gb_s, copy_bytes)
+
+
+@contextlib.contextmanager
+def _settings_restored() -> Iterator[None]:
+    """Put back the threads and the float32 precision as they were."""
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(precision)
+
+
+def _matmul_speed(name: str, threads: int, kind: str, budget_s: float) -> MatmulSpeed:
+    """Return the speed of the largest product of which a handful fit the budget: small ones measure the overhead."""
+    torch.set_float32_matmul_precision("medium" if name == "float32_onednn" else "highest")
+    dtype = torch.bfloat16 if name == "bfloat16" else torch.float32
+    ends = time.perf_counter() + budget_s
+    torch.set_num_threads(1)  # threads that wait for one another on a busy machine would spoil the estimate
+    probe_s = min(_times_s(_multiplication(256, dtype, kind), 0.005, kind))
+    torch.set_num_threads(threads)
+    sizes = (512, 1024, 2048) if kind == "cpu" else (512, 1024, 2048, 4096, 8192)
+    size = max((n for n in sizes if 5 * probe_s * (n / 256) ** 3 / threads < budget_s), default=256)
+    error = _matmul_error(dtype, min(size, 512), kind)
+    times_s = _times_s(_multiplication(size, dtype, kind), ends - time.perf_counter(), kind)
+    return MatmulSpeed(name, threads, size, 2 * size**3 / statistics.median(times_s) / 1e9, error)
+
+
+def _multiplication(size: int, dtype: torch.dtype, kind: str) -> Callable[[], object]:
+    """Return a call that multiplies two size x size matrices into memory that is there already."""
+    a = torch.rand(size, size, device=kind).to(dtype)
+    return functools.partial(torch.mm, a, a, out=torch.empty_like(a))
+
+
+def _matmul_error(dtype: torch.dtype, size: int, kind: str = "cpu") -> float:
+    """Return the relative error of a product of normally distributed matrices against float64."""
+    a, b = torch.randn(2, size, size, generator=generator(0, size))
+    product = (a.to(kind, dtype) @ b.to(kind, dtype)).to("cpu", torch.float64)
+    exact = a.double() @ b.double()
+    return float((product - exact).norm() / exact.norm())
+
+
+def _copy_speed(kind: str, budget_s: float) -> tuple[float, int]:
+    """Return (GB/s, bytes of one copy); 128 MiB is more than the caches of most machines hold."""
+    ends = time.perf_counter() + budget_s
+    source = torch.ones(32 << 20, dtype=torch.float32, device=kind)
+    target = torch.empty_like(source)
+    times_s = _times_s(lambda: target.copy_(source), ends - time.perf_counter(), kind)
+    return 2 * source.nbytes / statistics.median(times_s) / 1e9, source.nbytes
+
+
+def _times_s(run: Callable[[], object], budget_s: float, kind: str = "cpu") -> list[float]:
+    """Return the times of a call in seconds, at least one, as many as the budget allows, after one that warms up."""
+    wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(kind, int)
+    run()
+    wait()
+    times_s: list[float] = []
+    while not times_s or (sum(times_s) + times_s[-1] < budget_s and len(times_s) < 200):
+        started = time.perf_counter()
+        run()
+        wait()
+        times_s.append(time.perf_counter() - started)
+    return times_s
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The dtype and threads to use on this machine, each with its reason by language ("pt", "en")."""
+
+    dtype: str
+    threads: int
+    dtype_reason: dict[str, str]
+    threads_reason: dict[str, str]
+
+
+def recommend(peak: MachinePeak) -> Recommendation:
+    """Return what the measurement speaks for: bfloat16, and all threads, only if 20% faster than the plainer choice."""
+    exact = [speed.gflops for speed in peak.on_all_threads() if speed.relative_error < FLOAT32_ERROR]
+    float32 = max(exact, default=peak.gflops("float32"))
+    bfloat16 = peak.gflops("bfloat16")
+    one = next((speed for speed in peak.matmuls if speed.threads == 1 < peak.threads), None)
+    gain = peak.gflops(one.name) / one.gflops if one else math.inf
+    takes_bfloat16 = bfloat16 >= WORTHWHILE_GAIN * float32 and peak.type != "mps"
+    times = bfloat16 / float32
+    return Recommendation(
+        dtype="bfloat16" if takes_bfloat16 else "float32",
+        threads=peak.threads if gain >= WORTHWHILE_GAIN else 1,
+        dtype_reason={
+            "pt": f"bfloat16 multiplica {times:.1f} vezes mais rápido, com menos dígitos".replace(".", ","),
+            "en": f"bfloat16 multiplies {times:.1f} times as fast, with fewer digits",
+        },
+        threads_reason={
+            "pt": f"{peak.threads} threads: {gain:.1f} vezes uma".replace(".", ",")
+            if one
+            else "só uma contagem medida",
+            "en": f"{peak.threads} threads: {gain:.1f} times one" if one else "only one count measured",
+        },
+    )

@@ -1,0 +1,1 @@
+"""Maths: the transformer, what it costs, and its folder in Hugging Face's layout."""

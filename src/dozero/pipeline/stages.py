@@ -1,0 +1,154 @@
+"""From settings to a trained model: four folders, each made from the one before, none made twice.
+
+    work/corpus -> work/tokenizer -> work/dataset -> runs/<name>
+
+A stage is current when the manifest of its folder names just these inputs (by fingerprint) and settings, and its
+files are intact; otherwise it is made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dozero.artifact import Manifest, is_current, lock
+from dozero.config import GenerateConfig, RunConfig, build_config, load_config
+from dozero.corpus.build import Corpus, build_corpus, corpus_inputs, corpus_settings, open_corpus
+from dozero.dataset.shards import Dataset, build_dataset, open_dataset
+from dozero.device import Device
+from dozero.errors import ArtifactError, ConfigError
+from dozero.tokenizer.build import build_tokenizer
+from dozero.tokenizer.tokenizer import Tokenizer, open_tokenizer
+from dozero.train.checkpoint import list_checkpoints
+from dozero.train.events import Event
+from dozero.train.loop import train
+
+DEFAULT_RUN = "main"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of one model."""
+
+    root: Path
+    name: str = DEFAULT_RUN
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name.startswith(".") or any(c in self.name for c in '/\\:*?"<>|\0'):
+            raise ConfigError("not a run name", expected="letters, digits, - and _", got=repr(self.name))
+
+    @property
+    def corpus(self) -> Path:
+        """Folder of the kept and dropped documents."""
+        return self.root / "work" / "corpus"
+
+    @property
+    def tokenizer(self) -> Path:
+        """Folder of the tokenizer."""
+        return self.root / "work" / "tokenizer"
+
+    @property
+    def dataset(self) -> Path:
+        """Folder of the token shards."""
+        return self.root / "work" / "dataset"
+
+    @property
+    def run(self) -> Path:
+        """Folder of the run: checkpoints, logs, model."""
+        return self.root / "runs" / self.name
+
+
+@dataclass(frozen=True)
+class StageDone:
+    """A stage is up to date; `made` is false when it already was."""
+
+    stage: str
+    path: Path
+    manifest: Manifest
+    made: bool
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training needs, and the documents it came from."""
+
+    corpus: Corpus
+    tokenizer: Tokenizer
+    dataset: Dataset
+    stages: tuple[StageDone, ...]
+
+
+def prepare(config: RunConfig, workspace: Workspace) -> Iterator[StageDone | Prepared]:
+    """Bring corpus, tokenizer and dataset up to date, yielding each stage as it is done and then all of them."""
+    with lock(workspace.root / "work"):
+        inputs, settings = corpus_inputs(config.data), corpus_settings(config.data)
+        made = not is_current(workspace.corpus, "corpus", inputs, settings)
+        corpus = build_corpus(config.data, workspace.corpus) if made else open_corpus(workspace.corpus)
+        stages = [StageDone("corpus", workspace.corpus, corpus.manifest, made)]
+        yield stages[-1]
+
+        inputs = {"corpus": corpus.manifest.fingerprint}
+        made = not is_current(workspace.tokenizer, "tokenizer", inputs, config.tokenizer.model_dump())
+        if made:
+            build_tokenizer(corpus, config.tokenizer, workspace.tokenizer)
+        tokenizer, manifest = open_tokenizer(workspace.tokenizer)
+        stages.append(StageDone("tokenizer", workspace.tokenizer, manifest, made))
+        yield stages[-1]
+
+        inputs |= {"tokenizer": manifest.fingerprint}
+        percent = config.data.heldout_percent
+        made = not is_current(workspace.dataset, "dataset", inputs, {"heldout_percent": percent})
+        if made:
+            build_dataset(corpus, tokenizer, percent, inputs, workspace.dataset)
+        dataset = open_dataset(workspace.dataset)
+        stages.append(StageDone("dataset", workspace.dataset, dataset.manifest, made))
+        yield stages[-1]
+    yield Prepared(corpus, tokenizer, dataset, tuple(stages))
+
+
+def prepared(config: RunConfig, workspace: Workspace) -> Prepared:
+    """Bring the data up to date without looking on, and return it."""
+    *_, last = prepare(config, workspace)
+    assert isinstance(last, Prepared)
+    return last
+
+
+def run_stages(
+    config: RunConfig, workspace: Workspace, device: Device, should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[StageDone | Event]:
+    """Bring every stage up to date, training included, and yield what happens."""
+    data: Prepared | None = None
+    for step in prepare(config, workspace):
+        if isinstance(step, Prepared):
+            data = step
+        else:
+            yield step
+    assert data is not None
+    yield from train(config, data.dataset, data.tokenizer, workspace.run, device, should_stop=should_stop)
+
+
+def find_model(path: Path) -> Path:
+    """Return the model folder that a path means: itself, or the finished or newest one of a run or workspace."""
+    if not path.exists():
+        raise ArtifactError("no such folder", where=path, expected="a workspace, run, checkpoint or model folder")
+    for place in (path, path / "model", path / "runs" / DEFAULT_RUN / "model"):
+        if (place / "config.json").is_file():
+            return place
+    checkpoints = list_checkpoints(path) or list_checkpoints(path / "runs" / DEFAULT_RUN)
+    for place in checkpoints:
+        if (place / "config.json").is_file():
+            return place
+    raise ArtifactError("holds no model yet", where=path, next=f"dozero train {path / 'run.toml'}")
+
+
+def generate_settings(model_folder: Path, given: Mapping[str, Any]) -> GenerateConfig:
+    """Return the sampling settings of the run around a model folder, with those given on top."""
+    for place in (model_folder.parent, model_folder.parent.parent):
+        if (place / "run.toml").is_file():
+            below = load_config(place / "run.toml").generate.model_dump()
+            break
+    else:
+        below = {}
+    return build_config({"generate": {**below, **given}}).generate

@@ -1,0 +1,39 @@
+"""Making a workspace: a folder whose run.toml holds the few lines that differ from a preset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dozero.artifact import explain_os_errors
+from dozero.config import load_config
+from dozero.errors import ArtifactError
+
+RUN_FILE = "run.toml"
+_TEMPLATE = """\
+# Settings of this model: what stands here differs from the preset; `dozero train --help` names the reference.
+extends = "{preset}"
+
+[data]
+lang = "{lang}"
+"""
+
+
+def write_workspace(folder: Path, preset: str, lang: str, source: str | None = None) -> Path:
+    """Make `folder` with a run.toml and return that file; a folder that already holds anything is left alone."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ArtifactError(
+            "is not empty, so it is left alone", where=folder, expected="a new or empty folder", next="another name"
+        )
+    text = _TEMPLATE.format(preset=preset, lang=lang)
+    if source is not None:
+        text += f"source = {_quoted(source)}\n"
+    load_config(preset=preset, overrides=[f'data.lang="{lang}"'])  # an error now rather than at the first run
+    with explain_os_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / RUN_FILE).write_text(text, encoding="utf-8")
+    return folder / RUN_FILE
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

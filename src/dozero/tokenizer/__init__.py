@@ -1,0 +1,1 @@
+"""Ids: text -> tokens and back, losing nothing."""

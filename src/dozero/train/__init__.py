@@ -1,0 +1,1 @@
+"""Learning: the one loop, its step, its optimizers, its checkpoints, as an iterator of events."""

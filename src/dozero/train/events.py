@@ -1,0 +1,89 @@
+"""What a training run tells, as it happens. The command line, notebooks, the studio and tests read the same events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dozero.eval.likelihood import Surprise
+
+
+@dataclass(frozen=True)
+class Started:
+    """Training begins or continues at `step`; checkpoints that could not be used are named with the reason."""
+
+    step: int
+    total_steps: int
+    params: int
+    passed_over: tuple[tuple[Path, str], ...] = ()
+    differences: tuple[str, ...] = ()
+    """Versions or threads that differ from those of the run so far: the bits may then differ too."""
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """`step` updates are done; the loss is the last batch's, in nats per token, before its update."""
+
+    step: int
+    total_steps: int
+    loss: float
+    grad_norm: float
+    lr_scale: float
+    tokens: int
+    """Target tokens seen so far."""
+    tokens_per_s: float
+    seconds: float
+    """Time spent training so far, in all sessions."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The held-out loss on a part of the held-out documents, in nats per token."""
+
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What the model writes after `step` updates."""
+
+    step: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint was written."""
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Replanned:
+    """The end of the run was moved, because steps take more or less time than planned."""
+
+    step: int
+    total_steps: int
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The run was interrupted and saved; the same command continues it."""
+
+    step: int
+    total_steps: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run is complete: the model folder is written and all held-out documents are scored."""
+
+    step: int
+    model: Path
+    heldout: Surprise
+    seconds: float
+
+
+Event = Started | Stepped | Evaluated | Sampled | Saved | Replanned | Stopped | Finished

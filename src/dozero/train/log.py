@@ -1,0 +1,50 @@
+"""Append-only JSONL logs of a run that hold each step once, however often the run was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from dozero.artifact import explain_os_errors
+
+
+class StepLog:
+    """A file of JSON lines, each with a "step". What it holds past the step a run continues from is removed."""
+
+    def __init__(self, path: Path, continue_from: int) -> None:
+        self.path = path
+        with explain_os_errors(path):
+            kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= continue_from]
+            temporary = path.with_name(f".{path.name}.writing")
+            temporary.write_text("".join(kept), encoding="utf-8")
+            os.replace(temporary, path)
+            self._file: IO[str] = path.open("a", encoding="utf-8")
+
+    def write(self, **fields: Any) -> None:
+        """Append one line."""
+        with explain_os_errors(self.path):
+            self._file.write(json.dumps(fields, ensure_ascii=False) + "\n")
+            self._file.flush()
+
+    def sync(self) -> None:
+        """Make everything written so far durable; called before a checkpoint that counts on it."""
+        with explain_os_errors(self.path):
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a log; a last line cut short by a kill is left out."""
+    return [json.loads(line) for line in _whole_lines(path)]
+
+
+def _whole_lines(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: text may hold other line separators
+    return [line + "\n" for line in lines[:-1] if line.endswith("}")]

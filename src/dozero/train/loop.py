@@ -1,0 +1,250 @@
+"""The loop: an iterator of events that trains a model, saves it, and continues where it was left.
+
+Killed at any instant and started again with the same settings, it gives the same weights and metrics, bit for bit:
+the batch of a step follows from (seed, step), a checkpoint holds everything else, and the logs are cut back to it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dozero.artifact import Manifest, explain_os_errors, lock, sweep_leftovers, write_artifact
+from dozero.config import RunConfig, load_config, to_toml
+from dozero.dataset.batch import Rows, batch_of_step, pack_rows
+from dozero.dataset.shards import Dataset
+from dozero.device import Device, generator
+from dozero.errors import ConfigError, DivergedError, ModelMismatch
+from dozero.eval.likelihood import measure_surprise, total_nats
+from dozero.generate.language_model import LanguageModel
+from dozero.model.hf import write_model_files
+from dozero.model.initialize import initialize
+from dozero.model.transformer import Transformer
+from dozero.tokenizer.tokenizer import Tokenizer
+from dozero.train.checkpoint import RunState, load_newest, machine_facts, save_checkpoint
+from dozero.train.events import Evaluated, Event, Finished, Replanned, Sampled, Saved, Started, Stepped, Stopped
+from dozero.train.log import StepLog
+from dozero.train.optim import Optimizer, build_optimizer
+from dozero.train.step import Schedule, StepResult, train_step
+
+REPLAN_AT = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
+REPLAN_TOLERANCE = 0.01
+LOGS = ("metrics.jsonl", "samples.jsonl", "timings.jsonl")
+
+
+@dataclass
+class Session:
+    """What a running loop holds: the things that change, and the files it writes."""
+
+    config: RunConfig
+    run: Path
+    model: Transformer
+    tokenizer: Tokenizer
+    optimizer: Optimizer
+    train_rows: Rows
+    heldout_rows: Rows
+    state: RunState
+    metrics: StepLog
+    samples: StepLog
+    timings: StepLog
+
+
+def train(
+    config: RunConfig,
+    dataset: Dataset,
+    tokenizer: Tokenizer,
+    run: Path,
+    device: Device,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Train until config.train.steps, yielding what happens; then write `run/model` and score all held-out text.
+
+    `metrics.jsonl` and `samples.jsonl` are functions of the settings alone; everything the clock decides is in
+    `timings.jsonl`. (Under `train.max_seconds` a slow machine moves the end of the run; that is logged, and the
+    exception.) Leaving the loop early, or `should_stop`, saves a checkpoint first. A finished run yields Finished
+    at once.
+    """
+    if tokenizer.vocab_size != dataset.vocab_size:
+        raise ModelMismatch(
+            "tokenizer and dataset disagree", where=run, expected=dataset.vocab_size, got=tokenizer.vocab_size
+        )
+    with lock(run):
+        claim_run(config, dataset, run)
+        session, started = _open_session(config, dataset, tokenizer, run, device)
+        try:
+            yield started
+            yield from _train_session(session, should_stop)
+            if session.state.step == session.state.schedule.total_steps:
+                yield _finish(session, dataset)
+        finally:
+            for log in (session.metrics, session.samples, session.timings):
+                log.close()
+
+
+def claim_run(config: RunConfig, dataset: Dataset, run: Path) -> None:
+    """Write the run's resolved run.toml, or check that the one there agrees with these settings."""
+    file = run / "run.toml"
+    text = f"# dataset {dataset.manifest.fingerprint}\n" + to_toml(config)
+    if not file.exists():
+        with explain_os_errors(run):
+            temporary = run / ".run.toml.writing"
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(file)
+        return
+    old = file.read_text(encoding="utf-8")
+    if old == text:
+        return
+    pairs = zip(to_toml(load_config(file)).splitlines(), to_toml(config).splitlines(), strict=True)
+    was, now = next((pair for pair in pairs if pair[0] != pair[1]), ("another dataset", "this dataset"))
+    raise ConfigError(
+        "this run was made with other settings", where=run, expected=was, got=now, next="--fresh, or another --name"
+    )
+
+
+def clear_run(run: Path) -> None:
+    """Delete what a run wrote, so that it starts anew; other files in the folder stay."""
+    with lock(run), explain_os_errors(run):
+        for name in ("checkpoints", "model"):
+            shutil.rmtree(run / name, ignore_errors=True)
+        for name in ("run.toml", "report.md", *LOGS):
+            (run / name).unlink(missing_ok=True)
+
+
+def build_model(config: RunConfig, vocab_size: int, device: Device) -> Transformer:
+    """Return the model of these settings, initialised as a function of the seed."""
+    model = Transformer(config.model, vocab_size, device.dtype)
+    initialize(model, generator(config.seed, 0))
+    return model.to(device.type)
+
+
+def _open_session(
+    config: RunConfig, dataset: Dataset, tokenizer: Tokenizer, run: Path, device: Device
+) -> tuple[Session, Started]:
+    model = build_model(config, dataset.vocab_size, device)
+    optimizer = build_optimizer(model, config.optim, device.dtype)
+    state, passed_over = load_newest(run, model, optimizer)
+    facts = machine_facts()
+    differences = [f"{k}: {v} -> {facts[k]}" for k, v in (state.machine if state else {}).items() if facts.get(k) != v]
+    state = state or RunState(0, Schedule(config.train.steps))
+    T = config.model.max_seq_len
+    session = Session(
+        config, run, model, tokenizer, optimizer,
+        pack_rows(dataset.train, T), pack_rows(dataset.heldout, T, config.eval.heldout_docs),
+        state, *(StepLog(run / name, state.step) for name in LOGS),
+    )  # fmt: skip
+    params = sum(p.numel() for p in model.parameters())
+    total = state.schedule.total_steps
+    return session, Started(state.step, total, params, passed_over, tuple(differences))
+
+
+def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Event]:
+    """Run steps until the end; whatever leaves between two steps finds a checkpoint written."""
+    saved_at = s.state.step
+    if s.state.step == 0:
+        yield _sample(s)
+    try:
+        while s.state.step < s.state.schedule.total_steps:
+            yield from _one_step(s)
+            yield from _replan(s)
+            if should_stop():
+                break
+            if s.state.step % s.config.train.save_every == 0 or s.state.step == s.state.schedule.total_steps:
+                saved = _save(s)
+                saved_at = s.state.step
+                yield saved
+    except (GeneratorExit, DivergedError):
+        if s.state.step != saved_at:
+            _save(s)
+        raise
+    if s.state.step < s.state.schedule.total_steps:
+        if s.state.step != saved_at:
+            yield _save(s)
+        yield Stopped(s.state.step, s.state.schedule.total_steps)
+
+
+def _one_step(s: Session) -> Iterator[Event]:
+    """Make one update and yield what is due after it."""
+    began = time.perf_counter()
+    train_config, step = s.config.train, s.state.step
+    batch = batch_of_step(s.train_rows, s.config.rows_per_step, s.config.seed, step)
+    result = train_step(s.model, s.optimizer, batch.to(s.model.lm_head.weight.device), step, s.state.schedule)
+    took = time.perf_counter() - began
+    s.state.step += 1
+    s.state.tokens += batch.target_tokens
+    s.state.seconds += took
+    due = {"log": train_config.log_every, "eval": train_config.eval_every, "sample": train_config.sample_every}
+    is_last = s.state.step == s.state.schedule.total_steps
+    if s.state.step % due["log"] == 0 or is_last:
+        _log_step(s, result, batch.target_tokens / took)
+    yield Stepped(
+        s.state.step, s.state.schedule.total_steps, result.loss, result.grad_norm, result.lr_scale,
+        s.state.tokens, batch.target_tokens / took, s.state.seconds,
+    )  # fmt: skip
+    looked = time.perf_counter()
+    if s.state.step % due["eval"] == 0 or is_last:
+        yield _evaluate(s)
+    if s.state.step % due["sample"] == 0 or is_last:
+        yield _sample(s)
+    s.state.seconds += time.perf_counter() - looked
+
+
+def _log_step(s: Session, result: StepResult, tokens_per_s: float) -> None:
+    s.metrics.write(
+        step=s.state.step, loss=result.loss, grad_norm=result.grad_norm, lr_scale=result.lr_scale, tokens=s.state.tokens
+    )
+    s.timings.write(step=s.state.step, seconds=round(s.state.seconds, 3), tokens_per_s=round(tokens_per_s))
+
+
+def _evaluate(s: Session) -> Evaluated:
+    nats, tokens = total_nats(s.model, s.heldout_rows)
+    s.metrics.write(step=s.state.step, heldout_loss=nats / tokens)
+    return Evaluated(s.state.step, nats / tokens)
+
+
+def _sample(s: Session) -> Sampled:
+    seed = (s.config.seed << 32) + s.state.step
+    text = LanguageModel(s.model, s.tokenizer).generate(config=s.config.generate, seed=seed)
+    s.samples.write(step=s.state.step, text=text)
+    return Sampled(s.state.step, text)
+
+
+def _save(s: Session) -> Saved:
+    began = time.perf_counter()
+    for log in (s.metrics, s.samples, s.timings):
+        log.sync()
+    path = save_checkpoint(s.run, s.state, s.model, s.optimizer, s.tokenizer, s.config.train.keep)
+    s.state.seconds += time.perf_counter() - began
+    return Saved(s.state.step, path)
+
+
+def _replan(s: Session) -> Iterator[Replanned]:
+    """At a few points of the way, move the end of the run so that it fits max_seconds; never past train.steps."""
+    schedule, step, limit = s.state.schedule, s.state.step, s.config.train.max_seconds
+    if not limit or not any(schedule.progress(step - 1) < at <= schedule.progress(step) for at in REPLAN_AT):
+        return
+    left = max(1, int((limit - s.state.seconds) / s.state.seconds * step))
+    total = min(s.config.train.steps, step + left)
+    if abs(total - schedule.total_steps) > REPLAN_TOLERANCE * schedule.total_steps:
+        s.state.schedule = schedule.replan(step, total)
+        s.timings.write(step=step, total_steps=total)
+        yield Replanned(step, total)
+
+
+def _finish(s: Session, dataset: Dataset) -> Finished:
+    out = s.run / "model"
+    sweep_leftovers(out)
+    manifest = Manifest(
+        kind="model",
+        inputs={"dataset": dataset.manifest.fingerprint},
+        config=s.config.model_dump(),
+        counts={"step": s.state.step, "tokens": s.state.tokens, "vocab_size": s.model.vocab_size},
+        about=dataset.manifest.about,
+        seconds=round(s.state.seconds, 3),
+    )
+    with write_artifact(out, manifest) as folder:
+        write_model_files(s.model, s.tokenizer, folder)
+    return Finished(s.state.step, out, measure_surprise(s.model, dataset.heldout), s.state.seconds)

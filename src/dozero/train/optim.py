@@ -1,0 +1,144 @@
+"""How weights move: Muon on the matrices inside the blocks, AdamW on the rest, written out.
+
+An optimizer here is plain data: lists of parameters, and a dict of named state tensors that goes to a checkpoint
+as it is. `update` is the only function that changes weights.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dozero.config import OptimConfig
+
+# Quintic Newton-Schulz coefficients of Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/): they push
+# singular values towards 1 fast rather than exactly; after five rounds all lie between about 0.7 and 1.2.
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+NEWTON_SCHULZ_ROUNDS = 5
+
+
+@dataclass
+class Optimizer:
+    """Parameters by name in two families, with their state.
+
+    `stacks` groups the Muon matrices by shape, so that each group is orthogonalised in one batched product.
+    """
+
+    config: OptimConfig
+    stacks: list[list[str]]
+    adam: list[str]
+    params: dict[str, nn.Parameter]
+    state: dict[str, Tensor] = field(default_factory=dict)
+    dtype: torch.dtype = torch.float32
+    """What Muon's products are computed in; weights and state are fp32 always."""
+
+
+def build_optimizer(model: nn.Module, config: OptimConfig, dtype: torch.dtype = torch.float32) -> Optimizer:
+    """Return an optimizer with zero state: matrices inside blocks go to Muon, everything else to AdamW."""
+    params = dict(model.named_parameters())
+    by_shape: dict[torch.Size, list[str]] = {}
+    for name, p in params.items():
+        if p.ndim == 2 and ".layers." in name:
+            by_shape.setdefault(p.shape, []).append(name)
+    stacks = list(by_shape.values())
+    matrices = {name for stack in stacks for name in stack}
+    adam = [name for name in params if name not in matrices]
+    state = {f"momentum.{i}": torch.stack([torch.zeros_like(params[n]) for n in s]) for i, s in enumerate(stacks)}
+    size = sum(params[name].numel() for name in adam)
+    state |= {key: torch.zeros(size, device=params[adam[0]].device) for key in ("mean", "square")}
+    return Optimizer(config, stacks, adam, params, state, dtype)
+
+
+def lr_scale(progress: float, warmup: float, decay: float) -> float:
+    """Return the factor on the learning rates at `progress` (0 to 1) of a run: up, level, down to zero.
+
+    Warm-up, stable, decay (Hu et al. 2024): while it is level, the end of a run may still be moved.
+
+    >>> [round(lr_scale(p, 0.1, 0.5), 2) for p in (0.05, 0.3, 0.75, 1.0)]
+    [0.5, 1.0, 0.5, 0.0]
+    """
+    rising = progress / warmup if warmup else 1.0
+    falling = (1.0 - progress) / decay if decay else 1.0
+    return max(0.0, min(1.0, rising, falling))
+
+
+def orthogonalize(g: Float[Tensor, "N rows cols"]) -> Float[Tensor, "N rows cols"]:
+    """Return matrices with the singular vectors of `g` and all singular values near 1, by Newton-Schulz rounds.
+
+    Works on the smaller side: 5 rounds of 3 products cost about 15 * rows² * cols multiply-adds for rows <= cols.
+    """
+    a, b, c = NEWTON_SCHULZ
+    wide = g.shape[-2] <= g.shape[-1]
+    x = g if wide else g.mT
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
+    for _ in range(NEWTON_SCHULZ_ROUNDS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x if wide else x.mT
+
+
+@torch.no_grad()
+def update(optimizer: Optimizer, step: int, scale: float) -> None:
+    """Move the weights against their gradients; `step` counts from 0, `scale` multiplies the learning rates."""
+    config = optimizer.config
+    for i, names in enumerate(optimizer.stacks):
+        params = [optimizer.params[name] for name in names]
+        muon_update(params, optimizer.state[f"momentum.{i}"], config, config.muon_lr * scale, optimizer.dtype)
+    params = [optimizer.params[name] for name in optimizer.adam]
+    adam_update(params, optimizer.state["mean"], optimizer.state["square"], config, config.adam_lr * scale, step + 1)
+
+
+def muon_update(
+    params: list[nn.Parameter],
+    momentum: Float[Tensor, "N rows cols"],
+    config: OptimConfig,
+    lr: float,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Step along the orthogonalised Nesterov momentum (Jordan et al. 2024), for matrices of one shape.
+
+    Tall matrices take a step sqrt(rows/cols) larger, so that each output coordinate moves alike. The rounds run in
+    `dtype`: they only need a direction, and bf16 is as good for that.
+    """
+    grads = torch.stack([_gradient(p) for p in params])
+    momentum.lerp_(grads, 1 - config.momentum)
+    direction = orthogonalize(grads.lerp_(momentum, config.momentum).to(dtype))
+    rows, cols = params[0].shape
+    lr_adjusted = lr * math.sqrt(max(1.0, rows / cols))
+    for p, d in zip(params, direction, strict=True):
+        if config.weight_decay:
+            p.mul_(1 - lr * config.weight_decay)
+        p.sub_(d.to(p.dtype), alpha=lr_adjusted)
+
+
+def adam_update(
+    params: list[nn.Parameter],
+    mean: Float[Tensor, "P"],
+    square: Float[Tensor, "P"],
+    config: OptimConfig,
+    lr: float,
+    t: int,
+) -> None:
+    """Step along mean / sqrt(square), both corrected for their start at zero (Kingma & Ba 2015), decay apart (AdamW).
+
+    It works coordinate by coordinate, so all P coordinates of the parameters are one long vector here. `t` counts
+    from 1. Only matrices decay: norms and biases have no scale to lose.
+    """
+    g = torch.cat([_gradient(p).flatten() for p in params])
+    mean.lerp_(g, 1 - config.beta1)
+    square.mul_(config.beta2).addcmul_(g, g, value=1 - config.beta2)
+    spread = (square / (1 - config.beta2**t)).sqrt_().add_(config.eps)
+    moves = (mean / spread).split([p.numel() for p in params])
+    for p, move in zip(params, moves, strict=True):
+        if p.ndim >= 2 and config.weight_decay:
+            p.mul_(1 - lr * config.weight_decay)
+        p.sub_(move.view_as(p), alpha=lr / (1 - config.beta1**t))
+
+
+def _gradient(p: nn.Parameter) -> Tensor:
+    assert p.grad is not None, "update before backward"
+    return p.grad
