@@ -42,6 +42,7 @@ def generate(
     folder = find_model(run)
     config = generate_settings(folder, given)
     model = LanguageModel.open(folder)
+    model.encode_prompt(prompt)  # a prompt that cannot be continued is told before anything is printed
     display = Display(narration(pick_language()), as_json=as_json)
     if why:
         for i in range(count):

@@ -56,6 +56,7 @@ def hello(
 def _open(folder: Path, code: str, words: Path | None, seed: int | None, fresh: bool) -> tuple[Workspace, RunConfig]:
     """Return the workspace, made on the first call, and its settings."""
     from dozero.cli.session import settings_of
+    from dozero.corpus.words import check_language
     from dozero.pipeline.stages import DEFAULT_RUN
     from dozero.pipeline.workspace import RUN_FILE, write_workspace
 
@@ -63,6 +64,8 @@ def _open(folder: Path, code: str, words: Path | None, seed: int | None, fresh: 
     if not file.exists():
         if words is not None:
             _check_readable(words)
+        else:
+            check_language(code)
         write_workspace(folder, "words", code, None if words is None else str(words.resolve()))
     return settings_of(file, [] if seed is None else [f"seed={seed}"], DEFAULT_RUN, fresh=fresh)
 

@@ -26,5 +26,9 @@ def pick_language(lang: str | None = None) -> str:
 
 
 def narration(lang: str) -> str:
-    """Return the language of the narrative ("pt" or "en") for a run whose words may be in any language."""
-    return lang if lang in NARRATED else "en"
+    """Return the language of the narrative: that of the words if we speak it, else that of the locale.
+
+    >>> narration("pt"), narration("en")
+    ('pt', 'en')
+    """
+    return lang if lang in NARRATED else pick_language()

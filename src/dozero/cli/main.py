@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -15,8 +16,9 @@ from dozero.cli.inspect import inspect
 from dozero.cli.new import new
 from dozero.cli.run import run
 from dozero.cli.train import train
+from dozero.errors import DozeroError, Interrupted
 
-EXIT_BUG, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_USER, EXIT_INTERRUPTED = 2, 130
 
 # rich help costs a third of a second at each --help; plain help is as readable.
 app = typer.Typer(
@@ -27,7 +29,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (hello, doctor, new, run, train, generate, inspect):
+VERBS = {verb.__name__: verb for verb in (hello, doctor, new, run, train, generate, inspect)}
+for verb in VERBS.values():
     app.command()(verb)
 
 
@@ -51,20 +54,29 @@ def main() -> None:
     # machine: beside one busy process a step took ten times as long. A short spin costs nothing measurable alone.
     # (JOURNAL.md has the figures. OpenMP reads this when torch is imported.)
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
-    from dozero.errors import DozeroError, Interrupted
-
     try:
-        app(prog_name="dozero")
-    except Interrupted as stop:
-        sys.exit(stop.exit_code)
-    except DozeroError as error:
+        app(sys.argv[1:] or ["--help"], prog_name="dozero", standalone_mode=False)
+    except (DozeroError, Interrupted) as error:
         if "--debug" in sys.argv:
             raise
-        typer.echo(f"dozero: {error}", err=True)
-        sys.exit(EXIT_USER)
+        _leave(error)
     except KeyboardInterrupt:
-        typer.echo("dozero: interrupted", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+        _leave(Interrupted(EXIT_INTERRUPTED))
     except BrokenPipeError:  # the reader of our output went away: `dozero ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except Exception as error:
+        if type(error).__name__ == "Abort":  # what typer makes of Ctrl-C
+            _leave(Interrupted(EXIT_INTERRUPTED))
+        if not hasattr(error, "format_message"):  # typer's word for a mistake in options or arguments
+            raise
+        verb = next((word for word in sys.argv[1:] if word in VERBS), "")
+        what = error.format_message().rstrip(".?")  # pyright: ignore[reportAttributeAccessIssue] - asked for just above
+        _leave(DozeroError(what[:1].lower() + what[1:], next=" ".join(f"dozero {verb} --help".split())))
+
+
+def _leave(error: DozeroError | Interrupted) -> NoReturn:
+    """Tell the error in one line and exit with its code."""
+    if isinstance(error, Interrupted):
+        sys.exit(error.exit_code)
+    typer.echo(f"dozero: {error}", err=True)
+    sys.exit(EXIT_USER)

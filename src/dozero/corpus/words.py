@@ -7,6 +7,7 @@ misspellings; what is left after the filters still holds some.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -32,10 +33,8 @@ def list_languages() -> list[str]:
     return sorted(wordfreq.available_languages("best"))
 
 
-def read_catalog(lang: str) -> Iterator[Document]:
-    """Yield the words of a language, the most frequent first."""
-    import wordfreq
-
+def check_language(lang: str) -> None:
+    """Raise ConfigError unless the catalog has words of this language."""
     if lang not in list_languages():
         hint = did_you_mean(lang, list_languages())
         raise ConfigError(
@@ -44,6 +43,13 @@ def read_catalog(lang: str) -> Iterator[Document]:
             got=repr(lang),
             next="dozero hello --lang pt",
         )
+
+
+def read_catalog(lang: str) -> Iterator[Document]:
+    """Yield the words of a language, the most frequent first."""
+    import wordfreq
+
+    check_language(lang)
     for word in wordfreq.iter_wordlist(lang, "best"):
         yield Document(word, f"wordfreq {lang}", WORD_LICENCE)
 
@@ -55,7 +61,7 @@ def read_word_file(path: Path) -> Iterator[Document]:
     except FileNotFoundError:
         raise DataError("no such word file", where=path, expected="a text file with one word a line") from None
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        line = error.object[: error.start].count(b"\n") + 1  # a BOM is neither in object nor in start
         raise DataError(
             "not UTF-8", where=f"{path}, line {line}", expected="UTF-8 text", next=f"iconv -f latin1 -t utf8 {path}"
         ) from None
@@ -74,7 +80,9 @@ def read_words(config: DataConfig) -> Iterator[Document]:
 
 def not_letters(document: Document) -> str | None:
     """Drop what holds anything but letters (and the marks that some scripts write on them)."""
-    return None if all(unicodedata.category(c)[0] in "LM" for c in document.text) else "not only letters"
+    if document.text.isalpha() or all(unicodedata.category(c)[0] in "LM" for c in document.text):
+        return None
+    return "not only letters"
 
 
 def by_length(shortest: int, longest: int) -> Filter:
@@ -93,17 +101,34 @@ def by_foreign_use(lang: str, ratio: float) -> Filter:
 
     It takes names, brands and English along; a few words shared by two languages go with them.
     """
-    import wordfreq
-
-    here = wordfreq.get_frequency_dict(lang, "best")
-    others = [(code, wordfreq.get_frequency_dict(code, "best")) for code in LARGE_LANGUAGES if code != lang]
+    here = _rarity([lang])
+    elsewhere = _rarity([code for code in LARGE_LANGUAGES if code != lang])
+    margin = 100 * math.log10(ratio)
 
     def judge(document: Document) -> str | None:
-        limit = ratio * here.get(document.text, 0.0)
-        foreign = any(table.get(document.text, 0.0) > limit for _, table in others)
-        return "more usual in another language" if foreign else None
+        abroad = elsewhere.get(document.text)
+        if abroad is None or abroad >= here[document.text] - margin:
+            return None
+        return "more usual in another language"
 
     return judge
+
+
+def _rarity(languages: Sequence[str]) -> dict[str, int]:
+    """Return how rare each word is in the language where it is most frequent, in hundredths of a power of ten.
+
+    wordfreq keeps a language as buckets of words by that number: 300 means one word in a thousand. Going from the
+    rarest bucket up, a more frequent use overwrites a rarer one.
+    """
+    import wordfreq
+
+    tables = [wordfreq.get_frequency_list(code, "best") for code in languages]
+    rarity: dict[str, int] = {}
+    for bucket in reversed(range(max(len(table) for table in tables))):
+        for table in tables:
+            if bucket < len(table):
+                rarity.update(dict.fromkeys(table[bucket], bucket))
+    return rarity
 
 
 def by_alphabet(letters: frozenset[str]) -> Filter:
@@ -136,6 +161,8 @@ def find_alphabet(words: Sequence[Document]) -> frozenset[str]:
 def curate_words(config: DataConfig) -> tuple[list[Document], list[tuple[str, str]]]:
     """Return the words kept, in the order of the source, and each word dropped with its reason."""
     filters: list[Filter] = [_once(), not_letters, by_length(config.min_letters, config.max_letters)]
+    if config.source == "words":
+        check_language(config.lang)
     if config.source == "words" and config.foreign_ratio:
         filters.append(by_foreign_use(config.lang, config.foreign_ratio))
     kept, dropped = _sieve(read_words(config), filters)

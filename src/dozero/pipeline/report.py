@@ -75,9 +75,14 @@ def describe_workspace(path: Path) -> dict[str, Any]:
     return {
         "kind": "workspace",
         "path": str(path),
-        "stages": {p.name: describe_artifact(p) if (p / MANIFEST).is_file() else "not made" for p in work},
+        "stages": {p.name: _short(describe_artifact(p)) if (p / MANIFEST).is_file() else "not made" for p in work},
         "runs": {p.name: describe_run(p) for p in runs},
     }
+
+
+def _short(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts of a stage without those that only matter when one looks at it alone."""
+    return {k: v for k, v in facts.items() if k not in ("kind", "made from", "versions", "files", "made in seconds")}
 
 
 def _state_of(checkpoint: Path) -> str:

@@ -46,6 +46,7 @@ class Session:
     optimizer: Optimizer
     train_rows: Rows
     heldout_rows: Rows
+    rows_per_step: int
     state: RunState
     metrics: StepLog
     samples: StepLog
@@ -133,7 +134,7 @@ def _open_session(
     T = config.model.max_seq_len
     session = Session(
         config, run, model, tokenizer, optimizer,
-        pack_rows(dataset.train, T), pack_rows(dataset.heldout, T, config.eval.heldout_docs),
+        pack_rows(dataset.train, T), pack_rows(dataset.heldout, T, config.eval.heldout_docs), config.rows_per_step,
         state, *(StepLog(run / name, state.step) for name in LOGS),
     )  # fmt: skip
     params = sum(p.numel() for p in model.parameters())
@@ -170,7 +171,7 @@ def _one_step(s: Session) -> Iterator[Event]:
     """Make one update and yield what is due after it."""
     began = time.perf_counter()
     train_config, step = s.config.train, s.state.step
-    batch = batch_of_step(s.train_rows, s.config.rows_per_step, s.config.seed, step)
+    batch = batch_of_step(s.train_rows, s.rows_per_step, s.config.seed, step)
     result = train_step(s.model, s.optimizer, batch.to(s.model.lm_head.weight.device), step, s.state.schedule)
     took = time.perf_counter() - began
     s.state.step += 1

@@ -1,0 +1,57 @@
+"""Test doubles: words, settings and data so small that a whole run takes about a second."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+from dozero.artifact import Manifest
+from dozero.config import RunConfig, load_config, to_toml
+from dozero.corpus.build import Corpus
+from dozero.dataset.shards import Dataset, build_dataset, open_dataset
+from dozero.tokenizer.tokenizer import Tokenizer, train_char_tokenizer
+
+_SYLLABLES = ("ba", "de", "li", "mo", "nu", "ra")
+WORDS = tuple("".join(parts) for parts in itertools.product(_SYLLABLES, _SYLLABLES, ("", "s", "ra")))
+"""108 made-up words of 4 to 6 letters over 12 letters (13 tokens)."""
+
+TINY = (
+    *("model.d_model=16", "model.n_layers=1", "model.n_heads=2", "model.n_kv_heads=1", "model.head_dim=8"),
+    *("model.d_ff=32", "model.max_seq_len=16", "train.steps=12", "train.batch_tokens=64"),
+    *("train.device=cpu", "train.dtype=float32", "train.threads=1"),
+    *("train.log_every=1", "train.eval_every=4", "train.sample_every=4", "train.save_every=4"),
+    *("data.heldout_percent=20", "eval.heldout_docs=10", "generate.max_tokens=8"),
+)
+"""Settings of a run of 12 steps on 4 rows of 16 tokens each, saved after steps 4, 8 and 12."""
+
+
+def tiny_config(*overrides: str) -> RunConfig:
+    """Return the settings of a tiny run, with `section.key=value` overrides on top.
+
+    >>> tiny_config("train.steps=3", "seed=7").train.steps
+    3
+    """
+    return load_config(overrides=(*TINY, *overrides))
+
+
+def tiny_dataset(
+    folder: Path, words: Sequence[str] = WORDS, heldout_percent: float = 20.0
+) -> tuple[Dataset, Tokenizer]:
+    """Write the dataset of the words to `folder` and return it as training opens it, with its tokenizer."""
+    tokenizer = train_char_tokenizer(words)
+    about = {"source": "made up", "licence": "CC0-1.0", "language": "en"}
+    corpus = Corpus(list(words), Manifest(kind="corpus", counts={"kept": len(words), "dropped": 0}, about=about))
+    build_dataset(corpus, tokenizer, heldout_percent, inputs={}, out=folder)
+    return open_dataset(folder), tokenizer
+
+
+def tiny_workspace(folder: Path, *overrides: str, words: Sequence[str] = WORDS) -> Path:
+    """Write words.txt and the run.toml of a tiny run to `folder` and return the run.toml: what the command line takes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    word_file = folder / "words.txt"
+    word_file.write_text("\n".join(words) + "\n", encoding="utf-8")
+    config = tiny_config(*overrides)
+    config = config.model_copy(update={"data": config.data.model_copy(update={"source": str(word_file)})})
+    (folder / "run.toml").write_text(to_toml(config), encoding="utf-8")
+    return folder / "run.toml"
