@@ -186,7 +186,7 @@ def race(folder: Path, seeds: int, quick: bool) -> Iterator[Claim]:
     rows = []
     for seed in range(seeds):
         began = time.perf_counter()
-        plain = [sys.executable, str(HERE / "plain_words.py"), str(train_file), str(heldout_file), f"--seed={seed}"]
+        plain = [sys.executable, str(HERE / "peers" / "plain_words.py"), str(train_file), str(heldout_file), f"--seed={seed}"]
         environment = {k: v for k, v in os.environ.items() if k != "GOMP_SPINCOUNT"}
         out = subprocess.run(
             plain + (["--steps=300"] if quick else []), capture_output=True, text=True, check=True, env=environment

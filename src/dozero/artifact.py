@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -67,8 +67,8 @@ def write_artifact(path: Path, manifest: Manifest) -> Iterator[Path]:
     An older artifact at `path` is replaced; a folder that is not an artifact of this kind never is.
     Raises ArtifactError with the space left when the disk is full; `path` is then as it was.
     """
-    check_replaceable(path, manifest.kind)
     with explain_os_errors(path):
+        check_replaceable(path, manifest.kind)
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep_leftovers(path)
         temporary = path.parent / f"{_TEMPORARY}{path.name}-{os.getpid()}"
@@ -147,13 +147,20 @@ def check_replaceable(path: Path, kind: str) -> None:
 
 def sweep_leftovers(path: Path) -> None:
     """Remove what a killed writer of `path` left beside it, and put back what it had moved aside."""
-    for old in path.parent.glob(f"{_REPLACED}{path.name}-*"):
+    for old in _leftovers(path, _REPLACED):
         if path.exists():
             shutil.rmtree(old, ignore_errors=True)
         else:
             os.rename(old, path)
-    for half in path.parent.glob(f"{_TEMPORARY}{path.name}-*"):
+    for half in _leftovers(path, _TEMPORARY):
         shutil.rmtree(half, ignore_errors=True)
+
+
+def _leftovers(path: Path, prefix: str) -> list[Path]:
+    """Return the hidden folders of one prefix that writers of `path` made, told apart from those of `path`-2."""
+    start = f"{prefix}{path.name}-"
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    return [p for p in beside if p.name.startswith(start) and p.name.removeprefix(start).isdigit()]
 
 
 @contextmanager
@@ -216,8 +223,10 @@ def explain_os_errors(path: Path) -> Iterator[None]:
 
 
 def _free_space(path: Path) -> str | None:
-    existing = next((p for p in (path, *path.parents) if p.exists()), None)
-    return f"{shutil.disk_usage(existing).free / 1e6:.0f} MB free" if existing else None
+    for place in (path, *path.parents):
+        with suppress(OSError):  # not there yet, or a name the system refuses
+            return f"{shutil.disk_usage(place).free / 1e6:.0f} MB free"
+    return None
 
 
 def _seal(folder: Path, manifest: Manifest) -> None:

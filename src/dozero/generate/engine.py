@@ -36,18 +36,19 @@ def decode(
     room = min(config.max_tokens, model.config.max_seq_len - len(prompt))
     streams = [random.Random(_seed_of(seed)) for seed in seeds]
     cache = model.new_cache(rows, len(prompt) + room)
-    ids = torch.tensor([list(prompt)], device=model.lm_head.weight.device).expand(rows, -1)
+    device = model.lm_head.weight.device
+    ids = torch.tensor([list(prompt)], device=device).expand(rows, -1)
     done = [False] * rows
     for _ in range(room):
         with torch.no_grad():
-            logits = model(ids, cache=cache)[:, -1].float()
-        noise = torch.tensor([[stream.random()] for stream in streams], device=logits.device)
+            logits = model(ids, cache=cache)[:, -1].float().cpu()  # chosen there: not every device has float64
+        noise = torch.tensor([[stream.random()] for stream in streams], dtype=torch.float64)  # fp32 would round up to 1
         chosen = [end_id if d else t for d, t in zip(done, choose(logits, config, noise).tolist(), strict=True)]
         yield Step(chosen, logits)
         done = [d or t == end_id for d, t in zip(done, chosen, strict=True)]
         if all(done):
             return
-        ids = torch.tensor(chosen, device=logits.device)[:, None]
+        ids = torch.tensor(chosen, device=device)[:, None]
 
 
 def _seed_of(seed: int) -> int:

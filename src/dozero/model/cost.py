@@ -52,9 +52,10 @@ def model_cost(config: ModelConfig, vocab_size: int) -> Cost:
 def training_bytes(config: ModelConfig, vocab_size: int) -> int:
     """Return the bytes of weights, gradients and optimizer state in fp32, activations left out.
 
-    AdamW keeps two numbers a parameter, Muon one.
+    AdamW keeps two numbers a parameter, Muon one, and Muon takes the matrices inside the blocks alone.
     """
     cost = model_cost(config, vocab_size)
-    matrices = cost.block_params
+    biases = config.n_layers * (config.n_heads + 2 * config.n_kv_heads) * config.head_dim * config.attention_bias
+    matrices = cost.block_params - biases
     others = cost.params - matrices
     return 4 * (3 * matrices + 4 * others)

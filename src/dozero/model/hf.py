@@ -58,19 +58,21 @@ def read_hf_config(file: Path) -> tuple[ModelConfig, int]:
     try:
         tree = json.loads(file.read_text(encoding="utf-8"))
         (architecture,) = tree["architectures"]
-        kind = _ARCHITECTURES[architecture]
+        kind, rope = _ARCHITECTURES[architecture], tree["rope_parameters"]
+        if tree["hidden_act"] != "silu" or rope["rope_type"] != "default" or tree.get("use_sliding_window"):
+            raise ValueError("needs another activation, rotary scaling or a sliding window")
         config = ModelConfig(
             d_model=tree["hidden_size"],
             n_layers=tree["num_hidden_layers"],
             n_heads=tree["num_attention_heads"],
             n_kv_heads=tree["num_key_value_heads"],
-            head_dim=tree["head_dim"],
+            head_dim=tree.get("head_dim") or tree["hidden_size"] // tree["num_attention_heads"],  # Qwen2 has none
             d_ff=tree["intermediate_size"],
             max_seq_len=tree["max_position_embeddings"],
             qk_norm=kind["qk_norm"],
             attention_bias=kind["attention_bias"],
             tie_embeddings=tree["tie_word_embeddings"],
-            rope_theta=tree["rope_parameters"]["rope_theta"],
+            rope_theta=rope["rope_theta"],
             norm_eps=tree["rms_norm_eps"],
         )
         return config, int(tree["vocab_size"])

@@ -40,9 +40,9 @@ class Normalize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        """Return x / rms(x) * weight along the last dimension; the mean of squares is taken in fp32."""
-        squares = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).square()
-        r = torch.rsqrt(squares / x.shape[-1] + eps)
+        """Return x / rms(x) * weight along the last dimension; the mean of squares is taken in fp32 or better."""
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
+        r = torch.rsqrt(norm.square() / x.shape[-1] + eps)
         ctx.save_for_backward(x, weight, r)
         return (x * r.to(x.dtype)).mul_(weight.to(x.dtype))
 
@@ -51,9 +51,9 @@ class Normalize(torch.autograd.Function):
         """Return the gradients for x and weight."""
         x, weight, r = ctx.saved_tensors
         r_low, w_low = r.to(x.dtype), weight.to(x.dtype)
-        dw = (dy * x).mul_(r_low).flatten(0, -1 - weight.ndim).sum(0, dtype=torch.float32)
+        dw = (dy * x).mul_(r_low).flatten(0, -1 - weight.ndim).sum(0, dtype=r.dtype)
         w_dy = dy * w_low
-        mean = (w_dy * x).sum(-1, keepdim=True, dtype=torch.float32) / x.shape[-1]
+        mean = (w_dy * x).sum(-1, keepdim=True, dtype=r.dtype) / x.shape[-1]
         dx = w_dy.mul_(r_low).addcmul_(x, (mean * r**3).to(x.dtype), value=-1)
         return dx, dw, None
 

@@ -1,0 +1,82 @@
+"""What a model knows before training: nothing, and as a function of the seed alone."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from dozero.config import ModelConfig
+from dozero.model.initialize import initialize
+from dozero.model.transformer import Transformer
+
+V = 50
+SHAPE = ModelConfig(d_model=64, n_layers=2, n_heads=4, n_kv_heads=2, head_dim=16, d_ff=96)
+TIED = SHAPE.model_copy(update={"tie_embeddings": True})
+QWEN2 = SHAPE.model_copy(update={"qk_norm": False, "attention_bias": True})
+
+
+def initialized(config=SHAPE, seed=0, filled_with=math.nan):
+    """An initialised model, whose parameters held something else before."""
+    model = Transformer(config, V)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.fill_(filled_with)
+    initialize(model, torch.Generator().manual_seed(seed))
+    return model
+
+
+def random_ids():
+    return torch.randint(V, (4, 32), generator=torch.Generator().manual_seed(9))
+
+
+@pytest.mark.parametrize("config", [SHAPE, QWEN2])
+def test_the_first_loss_is_that_of_a_uniform_guess(config):
+    ids = random_ids()
+    logits = initialized(config)(ids)
+    assert F.cross_entropy(logits.flatten(0, 1), ids.flatten()).item() == pytest.approx(math.log(V), rel=1e-6)
+
+
+@pytest.mark.parametrize("config", [SHAPE, QWEN2, TIED])
+def test_every_block_starts_as_the_identity(config):
+    model, inside = initialized(config), []
+    for block in model.model.layers:
+        block.register_forward_hook(lambda module, inputs, output: inside.append((inputs[0], output)))
+    model(random_ids())
+    assert len(inside) == config.n_layers
+    assert all(torch.equal(before, after) for before, after in inside)
+
+
+@pytest.mark.parametrize("config", [SHAPE, QWEN2, TIED])
+def test_every_parameter_follows_from_the_seed_and_nothing_else(config):
+    a, b, c = initialized(config), initialized(config, filled_with=7.0), initialized(config, seed=1)
+    for (name, p), q, r in zip(a.named_parameters(), b.parameters(), c.parameters(), strict=True):
+        assert torch.equal(p, q), name
+        is_random = name.endswith("embed_tokens.weight") or any(x in name for x in ("q_", "k_", "v_", "gate_", "up_"))
+        if is_random and p.ndim == 2:
+            assert not torch.equal(p, r), name
+        else:
+            assert p.unique().numel() == 1, name
+
+
+def test_projections_keep_the_scale_of_a_vector_and_embeddings_have_scale_one():
+    for name, p in initialized().named_parameters():
+        if name.endswith("embed_tokens.weight"):
+            assert p.std().item() == pytest.approx(1.0, rel=0.05)
+        elif p.ndim == 2 and p.any():
+            x = F.normalize(torch.randn(200, p.shape[1], generator=torch.Generator().manual_seed(2)), dim=-1)
+            x = x * p.shape[1] ** 0.5  # every row has mean square 1
+            assert (x @ p.T).square().mean().sqrt().item() == pytest.approx(1.0, rel=0.05), name
+
+
+def test_every_matrix_inside_the_blocks_learns_within_a_few_steps():
+    """Zeros do not block one another: the head moves in the first step, outputs then, and what feeds them last."""
+    model, ids = initialized(), random_ids()
+    ever = dict.fromkeys((name for name, _ in model.named_parameters()), False)
+    for _ in range(3):
+        F.cross_entropy(model(ids)[:, :-1].flatten(0, 1), ids[:, 1:].flatten()).backward()
+        for name, p in model.named_parameters():
+            ever[name] |= bool(p.grad.any())
+            p.data.sub_(p.grad, alpha=0.1)
+            p.grad = None
+    assert all(ever.values()), ever
