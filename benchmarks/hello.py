@@ -102,7 +102,9 @@ def first_minute(folder: Path, lang: str, quick: bool) -> Iterator[Claim]:
 
 def minutes_kept(folder: Path, minutes: float) -> Claim:
     """`--minutes M` takes M minutes within 10%."""
-    seconds, _ = run_dozero("hello", "--lang", "pt", "--minutes", f"{minutes}", "--out", str(folder / f"m{minutes}"), cwd=folder)
+    seconds, _ = run_dozero(
+        "hello", "--lang", "pt", "--minutes", f"{minutes}", "--out", str(folder / f"m{minutes}"), cwd=folder
+    )
     ratio = seconds / (60 * minutes)
     return Claim(f"hello --minutes {minutes}: seconds", seconds, 60 * minutes, ratio, "0.9 to 1.1", 0.9 <= ratio <= 1.1)
 
@@ -140,7 +142,7 @@ def cross_fitted_log_probability(new: list[str], heldout: list[str], model: obje
     from dozero.dataset.shards import encode_documents
     from dozero.eval.ngram import count_ngrams, ngram_nats
 
-    tokenizer = model.tokenizer  # type: ignore[attr-defined]
+    tokenizer = model.tokenizer  # type: ignore[attr-defined] - a LanguageModel, imported late
     symbols = len(tokenizer.alphabet) + 1
     shuffled = random.Random(0).sample(heldout, len(heldout))
     halves = shuffled[: len(shuffled) // 2], shuffled[len(shuffled) // 2 :]
@@ -186,7 +188,13 @@ def race(folder: Path, seeds: int, quick: bool) -> Iterator[Claim]:
     rows = []
     for seed in range(seeds):
         began = time.perf_counter()
-        plain = [sys.executable, str(HERE / "peers" / "plain_words.py"), str(train_file), str(heldout_file), f"--seed={seed}"]
+        plain = [
+            sys.executable,
+            str(HERE / "peers" / "plain_words.py"),
+            str(train_file),
+            str(heldout_file),
+            f"--seed={seed}",
+        ]
         environment = {k: v for k, v in os.environ.items() if k != "GOMP_SPINCOUNT"}
         out = subprocess.run(
             plain + (["--steps=300"] if quick else []), capture_output=True, text=True, check=True, env=environment
@@ -212,11 +220,34 @@ def race(folder: Path, seeds: int, quick: bool) -> Iterator[Claim]:
     plain_seconds, plain_nats, seconds, nats, long_share, long_nats = median
     reached = all(row[3] <= row[1] for row in rows) or quick
     speedup = statistics.median(row[0] / row[2] for row in rows)
-    yield Claim("race: nats a held-out word at the end", nats, plain_nats, nats / plain_nats, "<= 1 on each seed", reached)
-    yield Claim("race: whole process, seconds (ratio: times faster)", seconds, plain_seconds, speedup, ">= 15, aim 25", speedup >= 15 or quick)
+    yield Claim(
+        "race: nats a held-out word at the end", nats, plain_nats, nats / plain_nats, "<= 1 on each seed", reached
+    )
+    yield Claim(
+        "race: whole process, seconds (ratio: times faster)",
+        seconds,
+        plain_seconds,
+        speedup,
+        ">= 15, aim 25",
+        speedup >= 15 or quick,
+    )
     gain = statistics.median(row[5] / row[1] for row in rows)
-    yield Claim("whole list, a quarter of the time: nats a held-out word", long_nats, plain_nats, gain, "<= 0.95", gain <= 0.95 or quick)
-    yield Claim("whole list: share of a quarter of the time used", long_share, 1.0, long_share, "<= 1.1", long_share <= 1.1 or quick)
+    yield Claim(
+        "whole list, a quarter of the time: nats a held-out word",
+        long_nats,
+        plain_nats,
+        gain,
+        "<= 0.95",
+        gain <= 0.95 or quick,
+    )
+    yield Claim(
+        "whole list: share of a quarter of the time used",
+        long_share,
+        1.0,
+        long_share,
+        "<= 1.1",
+        long_share <= 1.1 or quick,
+    )
 
 
 def score_words(workspace: Path, heldout_file: Path) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from dozero.artifact import Manifest
@@ -55,3 +56,16 @@ def tiny_workspace(folder: Path, *overrides: str, words: Sequence[str] = WORDS) 
     config = config.model_copy(update={"data": config.data.model_copy(update={"source": str(word_file)})})
     (folder / "run.toml").write_text(to_toml(config), encoding="utf-8")
     return folder / "run.toml"
+
+
+@contextmanager
+def limit_file_size(limit_bytes: int) -> Iterator[None]:
+    """Until leaving, no file of this process grows past the limit: a full disk, without filling one (not on Windows)."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

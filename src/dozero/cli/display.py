@@ -36,17 +36,22 @@ class Display:
         self._task: TaskID | None = None
         self._losses: list[float] = []
         self._heldout = float("nan")
+        self._replanned = False
 
     def __enter__(self) -> Self:
-        self._bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        """Take the bar away: what is printed from here on are results again."""
         self._bar.stop()
+        self._task = None
 
     def line(self, text: str = "") -> None:
         """Print a line that stays (rich markup)."""
-        self._bar.console.print(text) if self._bar.live.is_started and not self._bar.disable else self.out.print(text)
+        (self._bar.console if self._task is not None else self.out).print(text)
 
     def say(self, key: str, indent: int = 0, **values: Any) -> None:
         """Print a message of the table."""
@@ -71,8 +76,14 @@ class Display:
                 self.say("training_sample", indent, step=event.step, loss=self._heldout, text=event.text)
             case Started():
                 self._start(event, indent)
-            case Replanned():
+            case Replanned() if not self._replanned:
+                self._replanned = True  # once: from here on the bar tells
                 self.say("replanned", indent, total=event.total_steps)
+            case StageDone():
+                key, stage = "stage_made" if event.made else "stage_current", say(self.lang, f"stage_{event.stage}")
+                self.say(key, indent, stage=stage, path=str(event.path))
+            case Finished() | Stopped():
+                self._end()
             case _:
                 pass
 
@@ -87,13 +98,12 @@ class Display:
     def _advance(self, event: Stepped) -> None:
         self._losses.append(event.loss)
         if self._task is None:
+            self._bar.start()
             self._task = self._bar.add_task("", total=event.total_steps, loss=event.loss, speed="", spark="")
         self._bar.update(
             self._task, completed=event.step, total=event.total_steps, loss=event.loss,
             speed=number(self.lang, round(event.tokens_per_s)), spark=sparkline(self._losses),
         )  # fmt: skip
-        if event.step == event.total_steps:
-            self._bar.stop()
 
 
 def sparkline(values: list[float], width: int = SPARK_WIDTH) -> str:

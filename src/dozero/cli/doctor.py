@@ -164,32 +164,28 @@ def examine_system() -> dict[str, Any]:
 def examine_training(device: Device, peak_gflops: float, seconds: float) -> dict[str, Any]:
     """Return tokens per second of whole training steps of the reference shape, and what follows for longer runs."""
     import torch
-    from torch.nn.functional import cross_entropy
 
-    from dozero.config import ModelConfig, OptimConfig
+    from dozero.config import ModelConfig, RunConfig
+    from dozero.dataset.batch import Batch
     from dozero.device import apply, generator
     from dozero.model.cost import model_cost
-    from dozero.model.transformer import Transformer, initialize
-    from dozero.train.optim import build_optimizer, clip_gradients, update
+    from dozero.train.loop import build_model
+    from dozero.train.optim import build_optimizer
+    from dozero.train.step import Schedule, train_step
 
     apply(device)
     config = ModelConfig.model_validate({**REFERENCE_SHAPE, "max_seq_len": REFERENCE_LENGTH})
-    model = Transformer(config, REFERENCE_VOCAB, device.dtype)
-    initialize(model, generator(0))
-    model.to(device.type)
-    optimizer = build_optimizer(model, OptimConfig())
+    model = build_model(RunConfig(model=config), REFERENCE_VOCAB, device)
+    optimizer = build_optimizer(model, RunConfig().optim, device.dtype)
     shape = (REFERENCE_ROWS, REFERENCE_LENGTH + 1)
     rows = torch.randint(REFERENCE_VOCAB, shape, generator=generator(1)).to(device.type)
+    ids, targets = rows[:, :-1], rows[:, 1:]
+    batch = Batch(ids, targets, torch.zeros_like(ids), ids.numel())
 
     def step(number: int) -> float:
-        """Return the seconds of one step; reading the loss waits for a GPU to finish."""
+        """Return the seconds of one step."""
         started = time.perf_counter()
-        loss = cross_entropy(model(rows[:, :-1]).float().flatten(0, 1), rows[:, 1:].flatten())
-        loss.backward()
-        clip_gradients(list(model.parameters()), 1.0)
-        update(optimizer, number, 1.0)
-        model.zero_grad()
-        loss.item()
+        train_step(model, optimizer, batch, number, Schedule(1_000_000))
         return time.perf_counter() - started
 
     began = time.perf_counter()

@@ -31,7 +31,7 @@ def generate(
     why: bool = typer.Option(False, "--why", help="Show for each token the likeliest candidates."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON lines."),
 ) -> None:
-    """Write text with a trained model, token by token as it comes; --why shows what else could have come."""
+    """Write text with a trained model; --why shows what else could have come."""
     from dozero.cli.display import Display
     from dozero.cli.language import narration, pick_language
     from dozero.generate.language_model import LanguageModel

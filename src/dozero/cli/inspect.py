@@ -12,7 +12,10 @@ def inspect(
     path: Path = typer.Argument(help="A workspace, run, corpus, tokenizer, dataset, checkpoint or model folder."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Explain any folder that dozero wrote: what it is, what it was made from, how much it holds, whether it is intact."""
+    """Explain any folder that dozero wrote.
+
+    What it is, what it was made from, how much it holds, whether it is intact.
+    """
     import json
 
     from dozero.pipeline.report import describe

@@ -28,6 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 110},
 )
 VERBS = {verb.__name__: verb for verb in (hello, doctor, new, run, train, generate, inspect)}
 for verb in VERBS.values():

@@ -12,7 +12,7 @@ def new(
     preset: str = typer.Option("words", "--preset", help="Settings to start from."),
     lang: str | None = typer.Option(None, "--lang", help="Language of the words, such as pt, en, es or de."),
 ) -> None:
-    """Make a workspace: a folder with a run.toml that `dozero run` turns into a model."""
+    """Make a workspace: a folder with a run.toml to change and run."""
     from dozero.cli.language import narration, pick_language
     from dozero.cli.messages import say
     from dozero.pipeline.workspace import write_workspace

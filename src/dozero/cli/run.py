@@ -14,7 +14,7 @@ def run(
     fresh: bool = typer.Option(False, "--fresh", help="Train anew, even if the run has begun."),
     as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
 ) -> None:
-    """Bring every stage of a workspace up to date: corpus, tokenizer, dataset, training."""
+    """Bring every stage of a workspace up to date, training included."""
     from dozero.cli.train import execute
 
     execute(run_file, overrides or [], name, fresh=fresh, as_json=as_json)

@@ -25,7 +25,10 @@ def train(
     fresh: bool = typer.Option(False, "--fresh", help="Train anew, even if the run has begun."),
     as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
 ) -> None:
-    """Train the model of a workspace, its data first where they are out of date. The same command again continues."""
+    """Train the model of a workspace; the same command again continues.
+
+    Data that are out of date are made first.
+    """
     execute(run_file, overrides or [], name, fresh=fresh, as_json=as_json, minutes=minutes, dry_run=dry_run)
 
 
@@ -47,6 +50,8 @@ def execute(
     from dozero.pipeline.stages import prepared
 
     check_minutes(minutes)
+    if "=" in str(run_file) and not run_file.exists():  # `dozero train train.steps=9`: no file named, run.toml is meant
+        run_file, overrides = Path("run.toml"), [str(run_file), *overrides]
     with Display(narration(pick_language()), as_json=as_json) as display:
         workspace, config = settings_of(run_file, overrides, name, fresh=fresh and not dry_run)
         device = ready_device(config)
@@ -58,7 +63,11 @@ def execute(
         if dry_run:
             _show_cost(display, config, data)
             return
-        display.show(train_and_show(display, config, data, workspace, device))
+        finished = train_and_show(display, config, data, workspace, device)
+        display.say(
+            "finished", path=str(finished.model), bits=finished.heldout.bits_per_character, steps=finished.step,
+            seconds=finished.seconds,
+        )  # fmt: skip
 
 
 def _show_cost(display: Display, config: RunConfig, data: Prepared) -> None:

@@ -9,21 +9,30 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dozero.artifact import Manifest, explain_os_errors, lock, sweep_leftovers, write_artifact
+from dozero.artifact import (
+    Manifest,
+    explain_os_errors,
+    is_current,
+    lock,
+    read_manifest,
+    sweep_leftovers,
+    write_artifact,
+)
 from dozero.config import RunConfig, load_config, to_toml
 from dozero.dataset.batch import Rows, batch_of_step, pack_rows
 from dozero.dataset.shards import Dataset
 from dozero.device import Device, generator
 from dozero.errors import ConfigError, DivergedError, ModelMismatch
-from dozero.eval.likelihood import measure_surprise, total_nats
+from dozero.eval.likelihood import Surprise, measure_surprise, total_nats
 from dozero.generate.language_model import LanguageModel
 from dozero.model.hf import write_model_files
 from dozero.model.initialize import initialize
 from dozero.model.transformer import Transformer
 from dozero.tokenizer.tokenizer import Tokenizer
+from dozero.train.card import model_card
 from dozero.train.checkpoint import RunState, load_newest, machine_facts, save_checkpoint
 from dozero.train.events import Evaluated, Event, Finished, Replanned, Sampled, Saved, Started, Stepped, Stopped
 from dozero.train.log import StepLog
@@ -236,16 +245,23 @@ def _replan(s: Session) -> Iterator[Replanned]:
 
 
 def _finish(s: Session, dataset: Dataset) -> Finished:
-    out = s.run / "model"
+    """Score all held-out documents and write the model folder, unless an earlier call did."""
+    out, config = s.run / "model", s.config.model_dump()
     sweep_leftovers(out)
+    inputs = {"dataset": dataset.manifest.fingerprint}
+    if is_current(out, "model", inputs, config):
+        manifest = read_manifest(out, "model")
+        return Finished(s.state.step, out, Surprise(**manifest.about["heldout"]), s.state.seconds)
+    heldout = measure_surprise(s.model, dataset.heldout)
     manifest = Manifest(
         kind="model",
-        inputs={"dataset": dataset.manifest.fingerprint},
-        config=s.config.model_dump(),
+        inputs=inputs,
+        config=config,
         counts={"step": s.state.step, "tokens": s.state.tokens, "vocab_size": s.model.vocab_size},
-        about=dataset.manifest.about,
+        about={**dataset.manifest.about, "heldout": asdict(heldout)},
         seconds=round(s.state.seconds, 3),
     )
     with write_artifact(out, manifest) as folder:
         write_model_files(s.model, s.tokenizer, folder)
-    return Finished(s.state.step, out, measure_surprise(s.model, dataset.heldout), s.state.seconds)
+        (folder / "README.md").write_text(model_card(manifest, heldout), encoding="utf-8")
+    return Finished(s.state.step, out, heldout, s.state.seconds)

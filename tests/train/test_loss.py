@@ -1,0 +1,71 @@
+"""What loss.py promises: torch's own cross-entropy, the same however a step is cut into portions."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dozero.dataset.batch import IGNORE
+from dozero.train.loss import next_token_loss
+
+
+def example(B=6, T=7, V=11, padded=0.3, seed=0):
+    """Logits that want a gradient, and targets of which a share is padding."""
+    draw = torch.Generator().manual_seed(seed)
+    logits = torch.randn(B, T, V, generator=draw, requires_grad=True)
+    targets = torch.randint(V, (B, T), generator=draw)
+    targets[torch.rand(B, T, generator=draw) < padded] = IGNORE
+    targets[0, 0] = 1  # at least one
+    return logits, targets, int((targets != IGNORE).sum())
+
+
+@given(
+    B=st.integers(1, 5), T=st.integers(1, 9), V=st.integers(2, 30), padded=st.floats(0, 0.9), seed=st.integers(0, 99)
+)
+def test_it_is_the_mean_cross_entropy_over_targets(B, T, V, padded, seed):
+    logits, targets, count = example(B, T, V, padded, seed)
+    reference = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
+    torch.testing.assert_close(next_token_loss(logits, targets, count), reference)
+
+
+@pytest.mark.parametrize("cuts", [[1, 1, 1, 1, 1, 1], [2, 4], [5, 1], [6]])
+def test_portions_of_a_step_sum_to_its_gradient(cuts):
+    """Averaging the averages of portions would not: they hold unlike numbers of targets."""
+    logits, targets, count = example()
+    next_token_loss(logits, targets, count).backward()
+    whole, logits.grad = logits.grad, None
+    losses = [
+        next_token_loss(some, wanted, count)
+        for some, wanted in zip(logits.split(cuts), targets.split(cuts), strict=True)
+    ]
+    for loss in losses:
+        loss.backward(retain_graph=True)
+    torch.testing.assert_close(logits.grad, whole)
+    torch.testing.assert_close(sum(losses), next_token_loss(logits, targets, count))
+
+
+def test_padding_adds_nothing():
+    logits, targets, count = example(padded=0)
+    loss = next_token_loss(logits, targets, count)
+    more = torch.cat((logits, torch.full((2, 7, 11), 1e9)))
+    padded = torch.cat((targets, torch.full((2, 7), IGNORE)))
+    assert next_token_loss(more, padded, count) == loss
+    (gradient,) = torch.autograd.grad(next_token_loss(more, padded, count), more)
+    assert (gradient[6:] == 0).all()
+
+
+def test_a_uniform_guess_costs_ln_V():
+    targets = torch.randint(50, (3, 4), generator=torch.Generator().manual_seed(1))
+    assert next_token_loss(torch.zeros(3, 4, 50), targets, 12).item() == pytest.approx(math.log(50))
+
+
+def test_it_is_computed_in_float32_whatever_the_model_multiplies_in():
+    logits, targets, count = example(B=64, T=64, V=50)
+    rounded = logits.detach().bfloat16()
+    loss = next_token_loss(rounded, targets, count)
+    assert loss.dtype == torch.float32
+    exact = F.cross_entropy(rounded.double().flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
+    assert loss.item() == pytest.approx(exact.item(), rel=1e-5)
