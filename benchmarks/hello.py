@@ -77,8 +77,7 @@ def run_dozero(*args: str, cwd: Path) -> tuple[float, list[tuple[float, dict]]]:
     events = []
     with subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            events.append((time.perf_counter() - began, json.loads(line)))
+        events.extend((time.perf_counter() - began, json.loads(line)) for line in process.stdout)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed with exit code {process.returncode}")
     return time.perf_counter() - began, events

@@ -32,7 +32,7 @@ _HOME = {
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
-__all__ = [  # pyright: ignore[reportUnsupportedDunderAll] - the names resolve lazily, below
+__all__ = [
     "Batch",
     "Dataset",
     "Device",

@@ -22,13 +22,13 @@ from dozero.config import ModelConfig
 Rope = tuple[Float[Tensor, "T 1 D"], Float[Tensor, "T 1 D"], Float[Tensor, "D D"]]
 
 
-def project(x: Float[Tensor, "... I"], *layers: nn.Linear) -> Float[Tensor, "... O"]:
+def project(x: Float[Tensor, "... I"], layer: nn.Linear, *more: nn.Linear) -> Float[Tensor, "... O"]:
     """Return the outputs of several linear layers side by side, in one product and in the dtype of x.
 
     The weights stay in full precision; copies of them multiply. One large product is faster than three small ones.
     """
-    weight = torch.cat([layer.weight for layer in layers]) if len(layers) > 1 else layers[0].weight
-    bias = None if layers[0].bias is None else torch.cat([layer.bias for layer in layers]).to(x.dtype)
+    weight = torch.cat([layer.weight, *(m.weight for m in more)]) if more else layer.weight
+    bias = None if layer.bias is None else torch.cat([layer.bias, *(m.bias for m in more)]).to(x.dtype)
     return F.linear(x, weight.to(x.dtype), bias)
 
 
@@ -47,9 +47,9 @@ class Normalize(torch.autograd.Function):
         return (x * r.to(x.dtype)).mul_(weight.to(x.dtype))
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
         """Return the gradients for x and weight."""
-        x, weight, r = ctx.saved_tensors
+        (dy,), (x, weight, r) = grad_outputs, ctx.saved_tensors
         r_low, w_low = r.to(x.dtype), weight.to(x.dtype)
         dw = (dy * x).mul_(r_low).flatten(0, -1 - weight.ndim).sum(0, dtype=r.dtype)
         w_dy = dy * w_low

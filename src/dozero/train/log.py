@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,9 +19,9 @@ class StepLog:
         with explain_os_errors(path):
             kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= continue_from]
             temporary = path.with_name(f".{path.name}.writing")
-            temporary.write_text("".join(kept), encoding="utf-8")
+            temporary.write_text("".join(kept), encoding="utf-8", newline="\n")
             os.replace(temporary, path)
-            self._file: IO[str] = path.open("a", encoding="utf-8")
+            self._file: IO[str] = path.open("a", encoding="utf-8", newline="\n")
 
     def write(self, **fields: Any) -> None:
         """Append one line."""
@@ -34,8 +35,9 @@ class StepLog:
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; what could not be written has been told by `write`."""
+        with suppress(OSError):
+            self._file.close()
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -46,5 +48,5 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 def _whole_lines(path: Path) -> list[str]:
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: text may hold other line separators
-    return [line + "\n" for line in lines[:-1] if line.endswith("}")]
+    lines = path.read_bytes().split(b"\n")  # bytes, because the last line may be cut inside a letter
+    return [line.decode() + "\n" for line in lines[:-1] if line.endswith(b"}")]
