@@ -22,6 +22,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
+from safetensors import SafetensorError
+
 from dozero.errors import ArtifactError
 
 MANIFEST = "manifest.json"
@@ -210,12 +212,16 @@ def versions() -> dict[str, str]:
 
 @contextmanager
 def explain_os_errors(path: Path) -> Iterator[None]:
-    """Turn an operating system's refusal (disk full, no permission, read-only) into an ArtifactError."""
+    """Turn an operating system's refusal (disk full, no permission, read-only) into an ArtifactError.
+
+    safetensors tells such a refusal by an error of its own, which has the system's words but not its number.
+    """
     try:
         yield
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        number = error.errno if isinstance(error, OSError) else None
         raise ArtifactError(
-            f"cannot be written: {os.strerror(error.errno) if error.errno else error}",
+            f"cannot be written: {os.strerror(number) if number else error}",
             where=path,
             got=_free_space(path),
             next="free some space or give another folder; what was there before is intact",

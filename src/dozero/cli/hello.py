@@ -35,9 +35,8 @@ def hello(
 ) -> None:
     """Train a language model of words and print ten new ones. Running it again samples; --fresh trains anew."""
     began = time.perf_counter()
-    from dozero.cli.display import Display
     from dozero.cli.language import narration, pick_language
-    from dozero.cli.session import check_minutes
+    from dozero.cli.options import check_minutes
     from dozero.errors import ConfigError
 
     if what != "words":
@@ -45,6 +44,10 @@ def hello(
     check_minutes(minutes)
     code = pick_language(lang)
     folder = out or Path(f"dozero-words-{words.stem if words else code}")
+    if not as_json:
+        _tell_title(narration(code), code if words is None else words.name)
+    from dozero.cli.display import Display  # imports torch, which takes a second: not before something is on screen
+
     with Display(narration(code), as_json=as_json) as display:
         workspace, config = _open(folder, code, words, seed, fresh)
         if (workspace.run / "model").is_dir():
@@ -86,7 +89,8 @@ def _train_and_tell(
     from dozero.pipeline.stages import prepared
 
     device = ready_device(config)
-    _tell_title(display, config, device)
+    dtype = str(device.dtype).removeprefix("torch.")
+    display.say("machine", device=device.type.upper(), threads=device.threads, dtype=dtype, seed=config.seed)
     data = prepared(config, workspace)
     for stage in data.stages if display.as_json else ():
         display.show(stage)
@@ -119,18 +123,15 @@ def _head(display: Display, place: int, key: str) -> None:
     display.line(f"[bold cyan]{place}  {say(display.lang, key)}[/]")
 
 
-def _tell_title(display: Display, config: RunConfig, device: Device) -> None:
-    from dozero import __version__
-    from dozero.cli.messages import language_name
+def _tell_title(lang: str, source: str) -> None:
+    from rich.console import Console
 
-    name = (
-        Path(config.data.source).name
-        if config.data.source != "words"
-        else language_name(display.lang, config.data.lang)
+    from dozero import __version__
+    from dozero.cli.messages import language_name, say
+
+    Console(highlight=False, soft_wrap=True).print(
+        say(lang, "title", version=__version__, name=language_name(lang, source))
     )
-    display.say("title", version=__version__, name=name)
-    dtype = str(device.dtype).removeprefix("torch.")
-    display.say("machine", device=device.type.upper(), threads=device.threads, dtype=dtype, seed=config.seed)
 
 
 def _tell_data(display: Display, data: Prepared) -> None:
@@ -147,8 +148,9 @@ def _tell_data(display: Display, data: Prepared) -> None:
         f"{number(lang, count)} {say(lang, f'reason:{reason}') if f'reason:{reason}' in MESSAGES else reason}"
         for reason, count in counts["by_reason"].items()
     ]
+    more = " ..." if len(reasons) > REASONS_SHOWN else ""
     if reasons:
-        display.line(f"   {say(lang, 'data_dropped')} " + " · ".join(reasons[:REASONS_SHOWN]) + " ...")
+        display.line(f"   {say(lang, 'data_dropped')} " + " · ".join(reasons[:REASONS_SHOWN]) + more)
     display.say("data_heldout", 3, heldout=number(lang, data.dataset.heldout.documents))
 
 

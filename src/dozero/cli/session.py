@@ -10,7 +10,7 @@ from dozero.cli.messages import number
 from dozero.cli.signals import stop_on_signals
 from dozero.config import RunConfig, load_config
 from dozero.device import Device, apply, pick_device
-from dozero.errors import ConfigError, Interrupted
+from dozero.errors import Interrupted
 from dozero.pipeline.stages import Prepared, Workspace
 from dozero.train.events import Event, Finished, Stopped
 from dozero.train.loop import clear_run, train
@@ -26,12 +26,6 @@ def settings_of(file: Path, overrides: list[str], name: str, *, fresh: bool) -> 
     if fresh and workspace.run.exists():
         clear_run(workspace.run)
     return workspace, config
-
-
-def check_minutes(minutes: float | None) -> None:
-    """Raise ConfigError for minutes that are no time at all."""
-    if minutes is not None and not 0 < minutes < float("inf"):
-        raise ConfigError("must be more than 0", where="--minutes", got=f"{minutes:g}", next="--minutes 1")
 
 
 def ready_device(config: RunConfig) -> Device:

@@ -46,7 +46,8 @@ def execute(
     began = time.perf_counter()
     from dozero.cli.display import Display
     from dozero.cli.language import narration, pick_language
-    from dozero.cli.session import check_minutes, planned, ready_device, settings_of, train_and_show
+    from dozero.cli.options import check_minutes
+    from dozero.cli.session import planned, ready_device, settings_of, train_and_show
     from dozero.pipeline.stages import prepared
 
     check_minutes(minutes)

@@ -48,7 +48,8 @@ def checkpoint_path(run: Path, step: int) -> Path:
 
 def list_checkpoints(run: Path) -> list[Path]:
     """Return the checkpoint folders of a run, the newest first."""
-    return sorted((p for p in (run / "checkpoints").glob("step-*") if p.is_dir() and p.suffix == ""), reverse=True)
+    steps = {p: p.name.removeprefix("step-") for p in (run / "checkpoints").glob("step-*") if p.is_dir()}
+    return sorted((p for p, step in steps.items() if step.isdigit()), key=lambda p: int(steps[p]), reverse=True)
 
 
 def save_checkpoint(
@@ -72,17 +73,19 @@ def load_newest(
     """Load the newest intact checkpoint into model and optimizer.
 
     Returns its state (None when there is none) and the broken ones passed over, each set aside under a name
-    ending in `.broken` and told with the reason. Raises CheckpointError when all are broken.
+    ending in `.broken` and told with the reason. Raises CheckpointError when all are broken; they stay where they are.
     """
     passed: list[tuple[Path, str]] = []
-    for path in list_checkpoints(run):
-        sweep_leftovers(path)
+    for left in (run / "checkpoints").glob(".*-step-*-*"):
+        sweep_leftovers(left.with_name(left.name.split("-", 1)[1].rpartition("-")[0]))
     for path in list_checkpoints(run):
         try:
             open_artifact(path, "checkpoint")
-            return _load(path, model, optimizer), tuple(passed)
+            state = _load(path, model, optimizer)
         except (ArtifactError, ModelMismatch) as error:
-            passed.append((_set_aside(path), str(error)))
+            passed.append((path, str(error)))
+        else:
+            return state, tuple((_set_aside(broken), reason) for broken, reason in passed)
     if passed:
         raise CheckpointError(
             f"no checkpoint of this run is intact ({passed[0][1]})", where=run, next="the same command with --fresh"

@@ -1,0 +1,11 @@
+"""Checks of options that several verbs share, light enough to run before anything heavy is imported."""
+
+from __future__ import annotations
+
+from dozero.errors import ConfigError
+
+
+def check_minutes(minutes: float | None) -> None:
+    """Raise ConfigError for minutes that are no time at all."""
+    if minutes is not None and not 0 < minutes < float("inf"):
+        raise ConfigError("must be more than 0", where="--minutes", got=f"{minutes:g}", next="--minutes 1")
