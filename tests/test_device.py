@@ -18,7 +18,7 @@ from dozero.device import (
     Device,
     MachinePeak,
     MatmulSpeed,
-    apply,
+    apply_device,
     auto_dtype,
     available_memory_bytes,
     bfloat16_is_listed,
@@ -156,7 +156,7 @@ def test_choosing_sets_nothing():
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads_are_honoured(threads):
-    apply(Device("cpu", torch.float32, threads))
+    apply_device(Device("cpu", torch.float32, threads))
     assert torch.get_num_threads() == threads
 
 
@@ -165,7 +165,7 @@ def test_apply_twice_is_apply_once():
     a = torch.randn(300, 300, generator=generator(1))
     results = []
     for _ in range(2):
-        apply(device)
+        apply_device(device)
         results.append((settings(), a @ a))
     assert results[0][0] == results[1][0]
     assert torch.equal(results[0][1], results[1][1])
@@ -174,7 +174,7 @@ def test_apply_twice_is_apply_once():
 # Rows, inner, columns: squares, one row (decoding), and the shapes of a small model's layers.
 @pytest.mark.parametrize("shape", [(64, 64, 64), (512, 512, 512), (1, 576, 1536), (2048, 128, 384), (33, 257, 65)])
 def test_float32_stays_float32_and_bfloat16_loses_three_digits(shape):
-    apply(pick_device("cpu"))
+    apply_device(pick_device("cpu"))
     rows, inner, columns = shape
     a, b = torch.randn(rows, inner, generator=generator(2)), torch.randn(inner, columns, generator=generator(3))
     assert relative_error(a @ b, a, b) < 2e-6
@@ -186,7 +186,7 @@ def test_float32_stays_float32_and_bfloat16_loses_three_digits(shape):
 )
 def test_freed_tensors_are_reused_without_page_faults():
     resource = pytest.importorskip("resource")
-    apply(pick_device("cpu"))
+    apply_device(pick_device("cpu"))
     for _ in range(3):
         torch.full((2**22,), 1.0)  # 16 MiB: 4,096 pages
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

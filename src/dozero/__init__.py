@@ -19,7 +19,7 @@ _HOME = {
     "dozero.corpus.document": ("Document",),
     "dozero.dataset.batch": ("Batch", "Rows", "pack_rows", "batch_of_step"),
     "dozero.dataset.shards": ("Dataset", "open_dataset"),
-    "dozero.device": ("Device", "pick_device", "apply"),
+    "dozero.device": ("Device", "pick_device", "apply_device"),
     "dozero.errors": ("DozeroError",),
     "dozero.eval.likelihood": ("measure_surprise",),
     "dozero.generate.language_model": ("LanguageModel",),
@@ -47,7 +47,7 @@ __all__ = [
     "Transformer",
     "Workspace",
     "__version__",
-    "apply",
+    "apply_device",
     "batch_of_step",
     "load_config",
     "measure_surprise",
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from dozero.corpus.document import Document
     from dozero.dataset.batch import Batch, Rows, batch_of_step, pack_rows
     from dozero.dataset.shards import Dataset, open_dataset
-    from dozero.device import Device, apply, pick_device
+    from dozero.device import Device, apply_device, pick_device
     from dozero.errors import DozeroError
     from dozero.eval.likelihood import measure_surprise
     from dozero.generate.language_model import LanguageModel

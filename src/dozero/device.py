@@ -1,6 +1,6 @@
 """Where the arithmetic runs: device, dtype, threads, rank and seed as plain values; the measured peak of this machine.
 
-Importing this module changes nothing. `pick_device` and the functions beside it only look; `apply` is the one place
+Importing this module changes nothing. `pick_device` and the functions beside it only look; `apply_device` is the one place
 where global state is set, and only entry points call it; `measure_peak` puts back what it changes.
 """
 
@@ -152,7 +152,7 @@ def _bfloat16_is_faster(budget_s: float = 0.05) -> bool:
     return seconds[0] >= WORTHWHILE_GAIN * seconds[1]
 
 
-def apply(device: Device) -> None:
+def apply_device(device: Device) -> None:
     """Set what torch and the C library keep globally; calling it again changes nothing.
 
     * The number of threads.
@@ -322,7 +322,7 @@ def _run(*command: str) -> str:
 class MatmulSpeed:
     """The speed of one way to multiply two size x size matrices.
 
-    `name` is the dtype, or "float32_onednn" for float32 by the route that `apply` takes. `relative_error` is
+    `name` is the dtype, or "float32_onednn" for float32 by the route that `apply_device` takes. `relative_error` is
     |product - exact| / |exact| in the Frobenius norm, against float64, with the rounding of the factors included.
     """
 

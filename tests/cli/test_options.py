@@ -15,5 +15,5 @@ def test_time_passes(minutes):
 
 @pytest.mark.parametrize("minutes", [0, -1, math.inf, -math.inf, math.nan])
 def test_no_time_is_refused_with_what_was_given_and_what_to_give(minutes):
-    with pytest.raises(ConfigError, match="--minutes: must be more than 0; got .*Try: --minutes 1"):
+    with pytest.raises(ConfigError, match=r"--minutes: must be more than 0; got .*Try: --minutes 1"):
         check_minutes(minutes)

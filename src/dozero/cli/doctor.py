@@ -116,12 +116,12 @@ def examine(report: Callable[[str], None], seconds: float) -> dict[str, Any]:
 
     import torch
 
-    from dozero.device import apply, measure_peak, pick_device, recommend
+    from dozero.device import apply_device, measure_peak, pick_device, recommend
 
     started = time.perf_counter()
     system = examine_system()  # before the load of our own measurement
     device = pick_device()
-    apply(device)
+    apply_device(device)
     report("measuring_peak")
     peak = measure_peak(device, seconds / 2)
     advice = recommend(peak)
@@ -167,13 +167,13 @@ def examine_training(device: Device, peak_gflops: float, seconds: float) -> dict
 
     from dozero.config import ModelConfig, RunConfig
     from dozero.dataset.batch import Batch
-    from dozero.device import apply, generator
+    from dozero.device import apply_device, generator
     from dozero.model.cost import model_cost
     from dozero.train.loop import build_model
     from dozero.train.optim import build_optimizer
     from dozero.train.step import Schedule, train_step
 
-    apply(device)
+    apply_device(device)
     config = ModelConfig.model_validate({**REFERENCE_SHAPE, "max_seq_len": REFERENCE_LENGTH})
     model = build_model(RunConfig(model=config), REFERENCE_VOCAB, device)
     optimizer = build_optimizer(model, RunConfig().optim, device.dtype)

@@ -85,15 +85,13 @@ def _check_readable(words: Path) -> None:
 def _train_and_tell(
     display: Display, workspace: Workspace, config: RunConfig, minutes: float | None, began: float
 ) -> None:
-    from dozero.cli.session import planned, ready_device, train_and_show
+    from dozero.cli.session import planned, prepare_and_show, ready_device, train_and_show
     from dozero.pipeline.stages import prepared
 
     device = ready_device(config)
     dtype = str(device.dtype).removeprefix("torch.")
     display.say("machine", device=device.type.upper(), threads=device.threads, dtype=dtype, seed=config.seed)
-    data = prepared(config, workspace)
-    for stage in data.stages if display.as_json else ():
-        display.show(stage)
+    data = prepare_and_show(display, config, workspace) if display.as_json else prepared(config, workspace)
     _tell_data(display, data)
     _tell_tokens(display, data)
     if minutes is not None:

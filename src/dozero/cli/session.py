@@ -9,9 +9,9 @@ from dozero.cli.display import Display, show_stop
 from dozero.cli.messages import number
 from dozero.cli.signals import stop_on_signals
 from dozero.config import RunConfig, load_config
-from dozero.device import Device, apply, pick_device
+from dozero.device import Device, apply_device, pick_device
 from dozero.errors import Interrupted
-from dozero.pipeline.stages import Prepared, Workspace
+from dozero.pipeline.stages import Prepared, Workspace, prepare
 from dozero.train.events import Event, Finished, Stopped
 from dozero.train.loop import clear_run, train
 from dozero.train.plan import plan_minutes
@@ -31,8 +31,17 @@ def settings_of(file: Path, overrides: list[str], name: str, *, fresh: bool) -> 
 def ready_device(config: RunConfig) -> Device:
     """Return the device of the settings, applied to this process."""
     device = pick_device(config.train.device, config.train.dtype, config.train.threads)
-    apply(device)
+    apply_device(device)
     return device
+
+
+def prepare_and_show(display: Display, config: RunConfig, workspace: Workspace) -> Prepared:
+    """Bring the data up to date, showing each stage as it is done."""
+    for stage in prepare(config, workspace):
+        if isinstance(stage, Prepared):
+            return stage
+        display.show(stage)
+    raise AssertionError("prepare ends with what it prepared")
 
 
 def planned(

@@ -47,8 +47,7 @@ def execute(
     from dozero.cli.display import Display
     from dozero.cli.language import narration, pick_language
     from dozero.cli.options import check_minutes
-    from dozero.cli.session import planned, ready_device, settings_of, train_and_show
-    from dozero.pipeline.stages import prepared
+    from dozero.cli.session import planned, prepare_and_show, ready_device, settings_of, train_and_show
 
     check_minutes(minutes)
     if "=" in str(run_file) and not run_file.exists():  # `dozero train train.steps=9`: no file named, run.toml is meant
@@ -56,9 +55,7 @@ def execute(
     with Display(narration(pick_language()), as_json=as_json) as display:
         workspace, config = settings_of(run_file, overrides, name, fresh=fresh and not dry_run)
         device = ready_device(config)
-        data = prepared(config, workspace)
-        for stage in data.stages:
-            display.show(stage)
+        data = prepare_and_show(display, config, workspace)
         if minutes is not None:
             config = planned(display, config, workspace, data, device, minutes, began)
         if dry_run:

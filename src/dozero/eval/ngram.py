@@ -89,7 +89,7 @@ def _targets_and_contexts(stream: TokenStream, longest: int, vocab_size: int) ->
     place = np.arange(len(inputs)) - np.repeat(stream.starts, np.diff(np.append(stream.starts, len(inputs))))
     contexts = [np.zeros(len(inputs), dtype=np.int64)]
     for back in range(longest):
-        shifted = np.concatenate((np.full(back, END_ID), inputs[: len(inputs) - back]))
+        shifted = np.concatenate((np.full(back, END_ID), inputs))[: len(inputs)]
         token = np.where(place >= back, shifted, END_ID)
         contexts.append(contexts[-1] + token * vocab_size**back)
     return targets, contexts

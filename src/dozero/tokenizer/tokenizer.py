@@ -145,12 +145,15 @@ def read_tokenizer_json(file: Path) -> Tokenizer:
         tree = json.loads(file.read_text(encoding="utf-8"))
         vocab: dict[str, int] = tree["model"]["vocab"]
         special = tree["added_tokens"][0]["content"]
+        names = sorted(vocab, key=lambda name: vocab[name])
+        tokenizer = Tokenizer((b"", *(_bytes_of(name) for name in names[1:])))
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ModelMismatch(f"tokenizer cannot be read ({error!r})", where=file) from None
-    names = sorted(vocab, key=lambda name: vocab[name])
-    if special != END_OF_TEXT or [vocab[n] for n in names] != list(range(len(names))) or names[0] != END_OF_TEXT:
+    is_ours = special == END_OF_TEXT == names[0] and [vocab[n] for n in names] == list(range(len(names)))
+    # Any other tokens would cut text otherwise than `encode` does, and the model would read what it never learned.
+    if not is_ours or not tokenizer.alphabet or tokenizer != train_char_tokenizer([tokenizer.alphabet]):
         raise ModelMismatch("not a tokenizer of dozero", where=file, expected=f"{END_OF_TEXT} as token {END_ID}")
-    return Tokenizer((b"", *(_bytes_of(name) for name in names[1:])))
+    return tokenizer
 
 
 def _is_character(token: bytes) -> bool:

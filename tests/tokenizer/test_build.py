@@ -1,0 +1,41 @@
+"""The tokenizer stage: from a corpus folder to a tokenizer folder that tells what it was made of."""
+
+import pytest
+
+from dozero.artifact import open_artifact
+from dozero.config import DataConfig, TokenizerConfig
+from dozero.corpus.build import build_corpus
+from dozero.tokenizer.build import build_tokenizer
+from dozero.tokenizer.tokenizer import open_tokenizer
+
+WORDS = ("coração", "mãe", "日本", "casa")
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    (tmp_path / "words.txt").write_text("\n".join(WORDS), encoding="utf-8")
+    return build_corpus(DataConfig(source=str(tmp_path / "words.txt")), tmp_path / "corpus")
+
+
+def test_it_covers_the_corpus_and_opens_as_it_was_built(corpus, tmp_path):
+    built = build_tokenizer(corpus, TokenizerConfig(), tmp_path / "tokenizer")
+    opened, _ = open_tokenizer(tmp_path / "tokenizer")
+    assert opened == built
+    assert set(opened.alphabet) == set("".join(WORDS))
+    assert [opened.decode(opened.encode(word).tolist()) for word in WORDS] == list(WORDS)
+
+
+def test_its_manifest_tells_corpus_settings_counts_and_licence(corpus, tmp_path):
+    built = build_tokenizer(corpus, TokenizerConfig(), tmp_path / "tokenizer")
+    manifest = open_artifact(tmp_path / "tokenizer", "tokenizer")
+    assert manifest.inputs == {"corpus": corpus.manifest.fingerprint}
+    assert manifest.config == {"kind": "char"}
+    assert manifest.counts == {"vocab_size": built.vocab_size, "characters": len(set("".join(WORDS)))}
+    assert manifest.about == {"licence": corpus.manifest.about["licence"]}
+    assert set(manifest.files) == {"tokenizer.json", "tokenizer_config.json"}
+
+
+def test_the_same_corpus_gives_the_same_fingerprint(corpus, tmp_path):
+    for name in ("a", "b"):
+        build_tokenizer(corpus, TokenizerConfig(), tmp_path / name)
+    assert len({open_artifact(tmp_path / name, "tokenizer").fingerprint for name in ("a", "b")}) == 1

@@ -1,0 +1,214 @@
+"""Text to ids and back, as the libraries tokenizers and transformers do it with the files we write."""
+
+import json
+from pathlib import Path
+
+import pytest
+import tokenizers
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from dozero.artifact import Manifest
+from dozero.errors import ArtifactError, DataError, ModelMismatch
+from dozero.tokenizer.tokenizer import (
+    END_ID,
+    END_OF_TEXT,
+    Tokenizer,
+    open_tokenizer,
+    read_tokenizer_json,
+    save_tokenizer,
+    train_char_tokenizer,
+    write_tokenizer_files,
+)
+
+TEXTS = {
+    "Portuguese": "coração mãe àquela órfã, avó! Ação?",
+    "Russian": "ёж съел щавель",
+    "Chinese": "我们的语言模型 你好",
+    "Japanese": "日本語 が カタカナ",
+    "Hindi": "नमस्ते",
+    "four bytes": "🙂👍🏽𝒳 a",
+    "spaces": " two  spaces\tand\nlines \r\n\u00a0\u3000\u2028end ",
+    "quotes": '"it\'s" <b>[x]</b> {y} \\ ## ▁ Ġ',
+}
+characters = st.one_of(
+    st.sampled_from("aeço ãé'"), st.characters(exclude_categories=("Cs",)), st.sampled_from("日本語🙂👍ёж\u0301")
+)
+texts = st.lists(st.text(characters, max_size=12), min_size=1, max_size=4)
+
+
+def opened_by_tokenizers(tokenizer, folder):
+    write_tokenizer_files(tokenizer, folder)
+    return tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+# --- against the libraries ----------------------------------------------------------------------------------------------
+
+
+@given(texts)
+@example(["<|endoftext|"])
+@example(["\x00\x7f\x80\xff\u0100\ufeff\uffff\U0010ffff"])
+def test_ids_are_those_of_the_library_for_any_alphabet(tmp_path_factory, training):
+    assume(any(training))
+    assume(not any(END_OF_TEXT in text for text in training))
+    ours = train_char_tokenizer(training)
+    theirs = opened_by_tokenizers(ours, tmp_path_factory.mktemp("tokenizer"))
+    assert theirs.get_vocab_size() == ours.vocab_size
+    for text in training:
+        ids = ours.encode(text).tolist()
+        assert ids == theirs.encode(text).ids
+        assert len(ids) == len(text)
+        assert ours.decode(ids) == theirs.decode(ids) == text
+
+
+@given(texts, st.data())
+def test_any_ids_decode_as_in_the_library_broken_characters_too(tmp_path_factory, training, data):
+    assume(any(training))
+    ours = train_char_tokenizer(["日本", "ção🙂", *training])
+    theirs = opened_by_tokenizers(ours, tmp_path_factory.mktemp("tokenizer"))
+    ids = data.draw(st.lists(st.integers(0, ours.vocab_size - 1), max_size=12))
+    assert ours.decode(ids) == theirs.decode(ids, skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_transformers_opens_it_and_agrees(text, tmp_path):
+    ours = train_char_tokenizer([text])
+    write_tokenizer_files(ours, tmp_path)
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    assert theirs(text).input_ids == ours.encode(text).tolist()
+    assert theirs.decode(ours.encode(text)) == text
+    assert len(theirs) == ours.vocab_size
+    for role in ("bos", "eos", "pad"):
+        assert (getattr(theirs, f"{role}_token"), getattr(theirs, f"{role}_token_id")) == (END_OF_TEXT, END_ID)
+    ends = [END_ID, *ours.encode(text).tolist(), END_ID]
+    assert theirs(f"{END_OF_TEXT}{text}{END_OF_TEXT}").input_ids == ends
+    assert theirs.decode(ends, skip_special_tokens=True) == ours.decode(ends) == text
+
+
+# --- its own laws -------------------------------------------------------------------------------------------------------
+
+
+@given(texts, st.data())
+def test_any_text_of_the_alphabet_comes_back(training, data):
+    assume(any(training))
+    tokenizer = train_char_tokenizer(training)
+    assert set(tokenizer.alphabet) == set("".join(training))
+    text = data.draw(st.text(tokenizer.alphabet))
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids.tolist()) == text
+    assert [len(tokenizer.tokens[i].decode()) for i in ids] == [1] * len(text)
+
+
+@given(texts)
+def test_the_tokens_are_the_end_the_bytes_and_every_part_and_whole_of_longer_characters(training):
+    assume(any(training))
+    tokens = train_char_tokenizer(training).tokens
+    encoded = {c.encode() for c in "".join(training)}
+    assert tokens[END_ID] == b""
+    assert len(set(tokens)) == len(tokens)
+    assert set(tokens[1:]) == {e[i : i + 1] for e in encoded for i in range(len(e))} | {
+        e[:n] for e in encoded for n in range(1, len(e) + 1)
+    }
+    assert [len(t) for t in tokens] == sorted(len(t) for t in tokens)
+
+
+@given(texts)
+def test_the_order_of_the_texts_does_not_matter(training):
+    assume(any(training))
+    assert train_char_tokenizer(training) == train_char_tokenizer(sorted(training, reverse=True))
+
+
+def test_unknown_characters_are_named_once_each_in_their_order():
+    tokenizer = train_char_tokenizer(["casa"])
+    with pytest.raises(DataError, match=r"expected characters of its alphabet 'acs'; got 'çã日'"):
+        tokenizer.encode("caçaã日ç")
+    with pytest.raises(DataError, match="never saw"):
+        tokenizer.encode("cas\udce3")  # how Python passes on a byte of the command line that is not UTF-8
+    with pytest.raises(DataError) as caught:
+        tokenizer.encode("".join(map(chr, range(0x4E00, 0x5E00))))
+    assert len(str(caught.value)) < 250
+
+
+def test_empty_text_has_no_ids_and_no_text_makes_no_tokenizer():
+    assert train_char_tokenizer(["a"]).encode("").tolist() == []
+    assert train_char_tokenizer(["a"]).decode([]) == ""
+    for nothing in ([], [""]):
+        with pytest.raises(DataError, match="no text"):
+            train_char_tokenizer(nothing)
+
+
+def test_every_id_has_a_printable_name():
+    tokenizer = train_char_tokenizer(["aç日"])
+    names = tokenizer.show(range(tokenizer.vocab_size))
+    assert names == [END_OF_TEXT, "a", r"\x97", r"\xa5", r"\xa7", r"\xc3", r"\xe6", "ç", r"\xe6\x97", "日"]
+
+
+# --- files --------------------------------------------------------------------------------------------------------------
+
+
+@given(texts)
+def test_what_is_saved_is_what_is_opened(tmp_path_factory, training):
+    assume(any(training))
+    folder = tmp_path_factory.mktemp("saved") / "tokenizer"
+    tokenizer = train_char_tokenizer(training)
+    save_tokenizer(tokenizer, folder, Manifest(kind="tokenizer", counts={"vocab_size": tokenizer.vocab_size}))
+    opened, manifest = open_tokenizer(folder)
+    assert opened == tokenizer
+    assert (manifest.kind, manifest.counts) == ("tokenizer", {"vocab_size": tokenizer.vocab_size})
+
+
+def test_an_altered_file_is_not_opened(tmp_path):
+    save_tokenizer(train_char_tokenizer(["casa"]), tmp_path / "tokenizer", Manifest(kind="tokenizer"))
+    file = tmp_path / "tokenizer" / "tokenizer.json"
+    file.write_text(file.read_text(encoding="utf-8").replace('"c"', '"k"'), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"SHA-256"):
+        open_tokenizer(tmp_path / "tokenizer")
+
+
+def trained_by_tokenizers(file: Path, special, **settings):
+    """A byte-level BPE of the library's own, whose merges join letters."""
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = tokenizers.trainers.BpeTrainer(special_tokens=special, show_progress=False, **settings)
+    tokenizer.train_from_iterator(["casa casa casas asas"] * 5, trainer)
+    tokenizer.save(str(file))
+
+
+OTHERS = {
+    "no file": lambda file: None,
+    "not JSON": lambda file: file.write_text("{"),
+    "not text": lambda file: file.write_bytes(b"\xff"),
+    "not a table": lambda file: file.write_text("[1]"),
+    "no tokens": lambda file: file.write_text('{"model": {"vocab": {}}, "added_tokens": [{"content": "x"}]}'),
+    "a list of tokens": lambda file: file.write_text('{"model": {"vocab": [["a", 0.5]]}, "added_tokens": []}'),
+    "only the end": lambda file: file.write_text(
+        json.dumps({"model": {"vocab": {END_OF_TEXT: 0}}, "added_tokens": [{"content": END_OF_TEXT}]})
+    ),
+    "no special token": lambda file: trained_by_tokenizers(file, []),
+    "another special token": lambda file: trained_by_tokenizers(file, ["[UNK]"]),
+    "merges of letters": lambda file: trained_by_tokenizers(file, [END_OF_TEXT]),
+    "another special token besides": lambda file: trained_by_tokenizers(file, [END_OF_TEXT, "<|im_start|>"]),
+    "no bytes": lambda file: trained_by_tokenizers(file, [END_OF_TEXT], continuing_subword_prefix="日"),
+}
+
+
+@pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS)
+def test_a_tokenizer_that_dozero_did_not_write_is_refused(make, tmp_path):
+    """Else text would be cut into other tokens than its model learned, and nobody told."""
+    make(tmp_path / "tokenizer.json")
+    with pytest.raises(ModelMismatch, match=r"tokenizer\.json: (tokenizer cannot be read|not a tokenizer of dozero)"):
+        read_tokenizer_json(tmp_path / "tokenizer.json")
+
+
+def test_ids_with_a_gap_are_refused(tmp_path):
+    write_tokenizer_files(train_char_tokenizer(["casa"]), tmp_path)
+    tree = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    tree["model"]["vocab"]["s"] += 1
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tree), encoding="utf-8")
+    with pytest.raises(ModelMismatch, match="not a tokenizer of dozero"):
+        read_tokenizer_json(tmp_path / "tokenizer.json")
+
+
+def test_a_tokenizer_is_its_tokens():
+    assert Tokenizer((b"", b"a")) == Tokenizer((b"", b"a")) == train_char_tokenizer(["a"])
