@@ -37,7 +37,7 @@ from dozero.errors import ConfigError
 
 
 def settings():
-    """What apply sets and torch can be asked for."""
+    """What apply_device sets and torch can be asked for."""
     return torch.get_num_threads(), torch.get_float32_matmul_precision()
 
 
