@@ -181,10 +181,10 @@ def lock(folder: Path) -> Iterator[None]:
             raise ArtifactError(
                 "in use by another process", where=folder, got=holder, next="wait, or stop that process"
             )
-        file.seek(0)
-        file.truncate()
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
-        file.flush()
+        holder = f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
+        with explain_os_errors(folder):  # past Python's buffer: closing would write it again, and fail again
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), holder.encode())
         yield
 
 

@@ -285,7 +285,7 @@ def to_toml(config: RunConfig) -> str:
     for name, section in _sections(config):
         lines += ["", f"[{name}]"]
         for key, field in type(section).model_fields.items():
-            lines += [f"# {field.description}", f"{key} = {_toml_value(getattr(section, key))}"]
+            lines += [f"# {field.description}", f"{key} = {toml_value(getattr(section, key))}"]
     return "\n".join(lines) + "\n"
 
 
@@ -296,10 +296,10 @@ def _sections(config: RunConfig) -> Iterator[tuple[str, Config]]:
             yield name, value
 
 
-def _toml_value(value: object) -> str:
-    """Numbers and booleans look alike in JSON and TOML, and a JSON string is a TOML basic string."""
+def toml_value(value: object) -> str:
+    """Return a value as TOML writes it: numbers, booleans and strings look as in JSON, all but one control character."""
     assert isinstance(value, bool | int | float | str), type(value)
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

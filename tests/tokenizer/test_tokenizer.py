@@ -180,7 +180,9 @@ OTHERS = {
     "not JSON": lambda file: file.write_text("{"),
     "not text": lambda file: file.write_bytes(b"\xff"),
     "not a table": lambda file: file.write_text("[1]"),
-    "no tokens": lambda file: file.write_text('{"model": {"vocab": {}}, "added_tokens": [{"content": "x"}]}'),
+    "no tokens": lambda file: file.write_text(
+        json.dumps({"model": {"vocab": {}}, "added_tokens": [{"content": END_OF_TEXT}]})
+    ),
     "a list of tokens": lambda file: file.write_text('{"model": {"vocab": [["a", 0.5]]}, "added_tokens": []}'),
     "only the end": lambda file: file.write_text(
         json.dumps({"model": {"vocab": {END_OF_TEXT: 0}}, "added_tokens": [{"content": END_OF_TEXT}]})

@@ -59,7 +59,6 @@ def hello(
 def _open(folder: Path, code: str, words: Path | None, seed: int | None, fresh: bool) -> tuple[Workspace, RunConfig]:
     """Return the workspace, made on the first call, and its settings."""
     from dozero.cli.session import settings_of
-    from dozero.corpus.words import check_language
     from dozero.pipeline.stages import DEFAULT_RUN
     from dozero.pipeline.workspace import RUN_FILE, write_workspace
 
@@ -67,8 +66,6 @@ def _open(folder: Path, code: str, words: Path | None, seed: int | None, fresh: 
     if not file.exists():
         if words is not None:
             _check_readable(words)
-        else:
-            check_language(code)
         write_workspace(folder, "words", code, None if words is None else str(words.resolve()))
     return settings_of(file, [] if seed is None else [f"seed={seed}"], DEFAULT_RUN, fresh=fresh)
 
@@ -107,11 +104,15 @@ def _train_and_tell(
 
 def _sample_again(display: Display, workspace: Workspace, config: RunConfig) -> None:
     """Ten other words at each call: how many were made before is counted in a file of the run."""
+    from dozero.artifact import explain_os_errors
+
     display.say("words_again", path=str(workspace.run))
     counter = workspace.run / "sampled"
-    made = int(counter.read_text()) if counter.exists() else WORDS_SHOWN
+    text = counter.read_text(errors="replace") if counter.exists() else ""
+    made = int(text) if text.isdecimal() else WORDS_SHOWN
     _show_words(display, workspace, config, seed=made)
-    counter.write_text(str(made + WORDS_SHOWN))
+    with explain_os_errors(counter):
+        counter.write_text(str(made + WORDS_SHOWN))
 
 
 def _head(display: Display, place: int, key: str) -> None:
@@ -235,14 +236,19 @@ def _show_words(display: Display, workspace: Workspace, config: RunConfig, seed:
 
 
 def _tell_next(display: Display, workspace: Workspace, config: RunConfig, seconds: float) -> None:
+    import shlex
+
+    from rich.markup import escape
+
     root = workspace.root
+    folder, run_file = shlex.quote(str(root)), shlex.quote(str(root / "run.toml"))
     other = "en" if display.lang == "pt" else "pt"
     display.line()
     display.say("saved", path=str(root), seconds=seconds)
     for command, key in (
-        (f"dozero generate {root} --why", "next_why"),
-        (f"dozero train {root / 'run.toml'} model.n_layers={config.model.n_layers + 2} --name deeper", "next_deeper"),
+        (f"dozero generate {folder} --why", "next_why"),
+        (f"dozero train {run_file} model.n_layers={config.model.n_layers + 2} --name deeper", "next_deeper"),
         (f"dozero hello --lang {other}", "next_other"),
     ):
-        display.line(f"  [bold]{command}[/]")
+        display.line(f"  [bold]{escape(command)}[/]")
         display.say(key, 6)

@@ -95,7 +95,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
              "about {seconds:.0f} s of training, {epochs:.1f} times the words"),
     "why_head": ("letra   chance   depois das regras   dúvida   outras candidatas",
                  "token   chance   after the rules     doubt    other candidates"),
-    "bits": ("bits", "bits"),
     "reason:more usual in another language": ("mais usada em outra língua", "more usual in another language"),
     "reason:not only letters": ("não só letras", "not only letters"),
     "reason:too short": ("curta demais", "too short"),

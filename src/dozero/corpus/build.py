@@ -73,6 +73,10 @@ def open_corpus(path: Path) -> Corpus:
 
 def known_words(path: Path) -> frozenset[str]:
     """Return every word the corpus at `path` was made from, kept or dropped: what is not among them is new."""
-    with (path / "dropped.tsv").open(encoding="utf-8", newline="") as file:
-        dropped = [row[0] for row in csv.reader(file, delimiter="\t")]
+    limit = csv.field_size_limit(2**31 - 1)  # of the whole process; a dropped "word" may be a line as long as a book
+    try:
+        with (path / "dropped.tsv").open(encoding="utf-8", newline="") as file:
+            dropped = [row[0] for row in csv.reader(file, delimiter="\t")]
+    finally:
+        csv.field_size_limit(limit)
     return frozenset(open_corpus(path).texts).union(dropped)

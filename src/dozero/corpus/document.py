@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):  # a quarter of a million are made before the first step: tuples are made fastest
     """A piece of text with where it came from and under which licence; the unit that is kept, dropped or held out."""
 
     text: str

@@ -24,6 +24,9 @@ LARGE_LANGUAGES = ("de", "en", "es", "fr", "it", "pt")
 COMMON_WORDS = 10_000
 COMMON_USES = 3
 SCRIPT_SHARE = 0.05
+LARGEST_ALPHABET = 200
+# The first words of the Unicode names of ー and 々, which are written in these scripts and in no other.
+SCRIPT_OF_MARKS = {"KATAKANA-HIRAGANA": "KATAKANA", "IDEOGRAPHIC": "CJK"}
 
 
 def list_languages() -> list[str]:
@@ -50,8 +53,9 @@ def read_catalog(lang: str) -> Iterator[Document]:
     import wordfreq
 
     check_language(lang)
+    source = f"wordfreq {lang}"
     for word in wordfreq.iter_wordlist(lang, "best"):
-        yield Document(word, f"wordfreq {lang}", WORD_LICENCE)
+        yield Document(word, source, WORD_LICENCE)
 
 
 def read_word_file(path: Path) -> Iterator[Document]:
@@ -144,17 +148,20 @@ def find_alphabet(words: Sequence[Document]) -> frozenset[str]:
     """Return the letters that at least three of the 10,000 most frequent words use, in the scripts of the language.
 
     So à stays in Portuguese, where it is rare but at home, while å and ж go; a script that makes up less than 5%
-    of the letters goes whole (Latin in Russian), and Japanese keeps its three.
+    of the letters goes whole (Latin in Russian), and Japanese keeps its three. A script of more than 200 letters is
+    no alphabet: there a letter seldom used is at home too (她, 좋).
     """
     uses = Counter(letter for document in words[:COMMON_WORDS] for letter in set(document.text))
     scripts = Counter[str]()
     for letter, count in uses.items():
         scripts[_script(letter)] += count
+    sizes = Counter(map(_script, uses))
     enough = min(COMMON_USES, max(1, len(words) // 100))
     return frozenset(
         letter
         for letter, count in uses.items()
-        if count >= enough and scripts[_script(letter)] >= SCRIPT_SHARE * scripts.total()
+        if (count >= enough or sizes[_script(letter)] > LARGEST_ALPHABET)
+        and scripts[_script(letter)] >= SCRIPT_SHARE * scripts.total()
     )
 
 
@@ -184,7 +191,8 @@ def curate_words(config: DataConfig) -> tuple[list[Document], list[tuple[str, st
 
 def _script(letter: str) -> str:
     """Return the first word of the character's Unicode name, which is that of its script (LATIN, CYRILLIC, CJK...)."""
-    return unicodedata.name(letter, "UNNAMED").split()[0]
+    script = unicodedata.name(letter, "UNNAMED").split()[0]
+    return SCRIPT_OF_MARKS.get(script, script)
 
 
 def _once() -> Filter:
@@ -203,9 +211,11 @@ def _sieve(documents: Iterator[Document], filters: list[Filter]) -> tuple[list[D
     kept: list[Document] = []
     dropped: list[tuple[str, str]] = []
     for document in documents:
-        reason = next((r for judge in filters if (r := judge(document))), None)
-        if reason is None:
-            kept.append(document)
+        for judge in filters:
+            reason = judge(document)
+            if reason is not None:
+                dropped.append((document.text, reason))
+                break
         else:
-            dropped.append((document.text, reason))
+            kept.append(document)
     return kept, dropped

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from dozero.artifact import MANIFEST, open_artifact, read_manifest
-from dozero.errors import ArtifactError, DozeroError
+from dozero.errors import ArtifactError, DozeroError, ModelMismatch
 from dozero.model.cost import model_cost
 from dozero.model.hf import read_hf_config
 from dozero.train.checkpoint import list_checkpoints
@@ -33,12 +34,13 @@ def describe_artifact(path: Path) -> dict[str, Any]:
     manifest = read_manifest(path)
     facts: dict[str, Any] = {"kind": manifest.kind, "path": str(path), **manifest.about, **manifest.counts}
     if (path / "config.json").is_file():
-        config, vocab_size = read_hf_config(path / "config.json")
-        facts["model"] = {
-            "architecture": config.architecture,
-            "parameters": model_cost(config, vocab_size).params,
-            **config.model_dump(),
-        }
+        with suppress(ModelMismatch):  # a damaged one is told below, as the fault
+            config, vocab_size = read_hf_config(path / "config.json")
+            facts["model"] = {
+                "architecture": config.architecture,
+                "parameters": model_cost(config, vocab_size).params,
+                **config.model_dump(),
+            }
     try:
         open_artifact(path, manifest.kind)
         facts["intact"] = True
@@ -75,13 +77,17 @@ def describe_workspace(path: Path) -> dict[str, Any]:
     return {
         "kind": "workspace",
         "path": str(path),
-        "stages": {p.name: _short(describe_artifact(p)) if (p / MANIFEST).is_file() else "not made" for p in work},
+        "stages": {p.name: _stage(p) if (p / MANIFEST).is_file() else "not made" for p in work},
         "runs": {p.name: describe_run(p) for p in runs},
     }
 
 
-def _short(facts: dict[str, Any]) -> dict[str, Any]:
+def _stage(path: Path) -> dict[str, Any]:
     """Return the facts of a stage without those that only matter when one looks at it alone."""
+    try:
+        facts = describe_artifact(path)
+    except ArtifactError as error:  # its manifest cannot be read: the others still can
+        return {"intact": False, "fault": str(error)}
     return {k: v for k, v in facts.items() if k not in ("kind", "made from", "versions", "files", "made in seconds")}
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dozero.artifact import explain_os_errors
-from dozero.config import load_config
+from dozero.config import load_config, toml_value
+from dozero.corpus.words import check_language
 from dozero.errors import ArtifactError
 
 RUN_FILE = "run.toml"
@@ -14,7 +15,7 @@ _TEMPLATE = """\
 extends = "{preset}"
 
 [data]
-lang = "{lang}"
+lang = {lang}
 """
 
 
@@ -24,16 +25,13 @@ def write_workspace(folder: Path, preset: str, lang: str, source: str | None = N
         raise ArtifactError(
             "is not empty, so it is left alone", where=folder, expected="a new or empty folder", next="another name"
         )
-    text = _TEMPLATE.format(preset=preset, lang=lang)
-    if source is not None:
-        text += f"source = {_quoted(source)}\n"
-    load_config(preset=preset, overrides=[f'data.lang="{lang}"'])  # an error now rather than at the first run
+    load_config(preset=preset)  # an error now rather than at the first run
+    text = _TEMPLATE.format(preset=preset, lang=toml_value(lang))
+    if source is None:
+        check_language(lang)
+    else:
+        text += f"source = {toml_value(source)}\n"
     with explain_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RUN_FILE).write_text(text, encoding="utf-8")
     return folder / RUN_FILE
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -149,10 +149,11 @@ def read_tokenizer_json(file: Path) -> Tokenizer:
         tokenizer = Tokenizer((b"", *(_bytes_of(name) for name in names[1:])))
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ModelMismatch(f"tokenizer cannot be read ({error!r})", where=file) from None
-    is_ours = special == END_OF_TEXT == names[0] and [vocab[n] for n in names] == list(range(len(names)))
+    is_ours = names[:1] == [special] == [END_OF_TEXT] and [vocab[n] for n in names] == list(range(len(names)))
     # Any other tokens would cut text otherwise than `encode` does, and the model would read what it never learned.
     if not is_ours or not tokenizer.alphabet or tokenizer != train_char_tokenizer([tokenizer.alphabet]):
-        raise ModelMismatch("not a tokenizer of dozero", where=file, expected=f"{END_OF_TEXT} as token {END_ID}")
+        expected = f"{END_OF_TEXT} as token {END_ID}, then bytes and characters"
+        raise ModelMismatch("not a tokenizer of dozero", where=file, expected=expected)
     return tokenizer
 
 

@@ -105,10 +105,10 @@ def claim_run(config: RunConfig, dataset: Dataset, run: Path) -> None:
             temporary.write_text(text, encoding="utf-8")
             temporary.replace(file)
         return
-    old = file.read_text(encoding="utf-8")
-    if old == text:
+    old, first_line = load_config(file), file.read_text(encoding="utf-8").partition("\n")[0]
+    if old == config and text.startswith(first_line + "\n"):
         return
-    pairs = zip(to_toml(load_config(file)).splitlines(), to_toml(config).splitlines(), strict=True)
+    pairs = zip(to_toml(old).splitlines(), to_toml(config).splitlines(), strict=True)
     was, now = next((pair for pair in pairs if pair[0] != pair[1]), ("another dataset", "this dataset"))
     raise ConfigError(
         "this run was made with other settings", where=run, expected=was, got=now, next="--fresh, or another --name"
@@ -139,12 +139,13 @@ def _open_session(
     state, passed_over = load_newest(run, model, optimizer)
     facts = machine_facts()
     differences = [f"{k}: {v} -> {facts[k]}" for k, v in (state.machine if state else {}).items() if facts.get(k) != v]
+    logged = state.step if state else -1  # begun anew, a run tells of step 0 again
     state = state or RunState(0, Schedule(config.train.steps))
     T = config.model.max_seq_len
     session = Session(
         config, run, model, tokenizer, optimizer,
         pack_rows(dataset.train, T), pack_rows(dataset.heldout, T, config.eval.heldout_docs), config.rows_per_step,
-        state, *(StepLog(run / name, state.step) for name in LOGS),
+        state, *(StepLog(run / name, logged) for name in LOGS),
     )  # fmt: skip
     params = sum(p.numel() for p in model.parameters())
     total = state.schedule.total_steps
@@ -158,14 +159,13 @@ def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Even
         yield _sample(s)
     try:
         while s.state.step < s.state.schedule.total_steps:
-            yield from _one_step(s)
-            yield from _replan(s)
-            if should_stop():
-                break
+            yield from [*_one_step(s), *_replan(s)]  # all of it before telling any, so that leaving finds a whole step
             if s.state.step % s.config.train.save_every == 0 or s.state.step == s.state.schedule.total_steps:
                 saved = _save(s)
                 saved_at = s.state.step
                 yield saved
+            if should_stop():
+                break
     except (GeneratorExit, DivergedError):
         if s.state.step != saved_at:
             _save(s)
@@ -234,7 +234,9 @@ def _save(s: Session) -> Saved:
 def _replan(s: Session) -> Iterator[Replanned]:
     """At a few points of the way, move the end of the run so that it fits max_seconds; never past train.steps."""
     schedule, step, limit = s.state.schedule, s.state.step, s.config.train.max_seconds
-    if not limit or not any(schedule.progress(step - 1) < at <= schedule.progress(step) for at in REPLAN_AT):
+    if not limit or step == schedule.total_steps:
+        return
+    if not any(schedule.progress(step - 1) < at <= schedule.progress(step) for at in REPLAN_AT):
         return
     left = max(1, int((limit - s.state.seconds) / s.state.seconds * step))
     total = min(s.config.train.steps, step + left)

@@ -51,18 +51,18 @@ def plan_minutes(config: RunConfig, dataset: Dataset, device: Device, seconds: f
     Measures a few real steps, first of the shape in `config` to know the machine, then of the shape chosen.
     Raises ConfigError when not even a few steps fit.
     """
+    began = time.perf_counter()
     step_s = measure_step(config, dataset, device)
     flops_per_s = _step_flops(config, dataset.vocab_size) / step_s
     left_s = seconds - passed_s
     shape = next(s for least, s in reversed(SHAPES) if flops_per_s * max(left_s, 0) >= least)
-    began = time.perf_counter()
     changed = config.model_copy(update={"model": _with_shape(config.model, shape)})
     if changed != config:
         step_s = measure_step(changed, dataset, device)
-    left_s -= time.perf_counter() - began
+    passed_s += time.perf_counter() - began
     heldout_steps = len(dataset.heldout.ids) / config.train.batch_tokens
     reserve_s = COUNTING_S + heldout_steps * step_s * FORWARD_SHARE
-    training_s = left_s - reserve_s
+    training_s = seconds - passed_s - reserve_s
     if training_s < LEAST_STEPS * step_s:
         least = passed_s + reserve_s + LEAST_STEPS * step_s
         raise ConfigError(
