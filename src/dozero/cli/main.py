@@ -37,10 +37,11 @@ for verb in VERBS.values():
     app.command()(verb)
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         typer.echo(f"dozero {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import typer
@@ -19,4 +20,4 @@ def new(
 
     file = write_workspace(folder, preset, pick_language(lang))
     typer.echo(say(narration(pick_language(lang)), "new_made", file=file))
-    typer.echo(f"  dozero run {file}")
+    typer.echo(f"  dozero run {shlex.quote(str(file))}")

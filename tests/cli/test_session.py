@@ -1,0 +1,95 @@
+"""What the verbs that train share: settings, the stages shown, and a run that stops politely."""
+
+import json
+import signal
+import sys
+
+import pytest
+import torch
+
+from dozero.artifact import open_artifact
+from dozero.cli.display import Display
+from dozero.cli.session import prepare_and_show, ready_device, settings_of, train_and_show
+from dozero.config import load_config
+from dozero.device import Device
+from dozero.errors import ConfigError, Interrupted
+from dozero.pipeline.stages import Workspace
+from dozero.testing import tiny_workspace
+from dozero.train.events import Stepped
+from dozero.train.log import read_log
+
+CPU = Device("cpu", torch.float32, 1)
+
+
+class Interrupting(Display):
+    """A display that sends this process a signal when it shows a step."""
+
+    def __init__(self, lang, step, number):
+        super().__init__(lang)
+        self.step, self.number = step, number
+
+    def show(self, event, indent=0):
+        super().show(event, indent)
+        if isinstance(event, Stepped) and event.step == self.step:
+            signal.raise_signal(self.number)
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tiny_workspace(tmp_path / "ws")
+
+
+def ready(file, display):
+    workspace, config = settings_of(file, [], "main", fresh=False)
+    return config, workspace, prepare_and_show(display, config, workspace)
+
+
+def test_settings_are_those_of_the_file_and_the_workspace_is_around_it(file):
+    workspace, config = settings_of(file, ["train.steps=3"], "other", fresh=False)
+    assert workspace == Workspace(file.parent, "other")
+    assert config == load_config(file, ["train.steps=3"])
+    assert not workspace.run.exists()
+
+
+def test_a_wrong_name_or_setting_is_told(file):
+    with pytest.raises(ConfigError, match="not a run name"):
+        settings_of(file, [], "../x", fresh=False)
+    with pytest.raises(ConfigError, match="did you mean steps"):
+        settings_of(file, ["train.stepz=1"], "main", fresh=True)
+
+
+def test_the_device_of_the_settings_is_applied(file):
+    device = ready_device(load_config(file, ["train.threads=1"]))
+    assert (device.type, device.dtype, device.threads) == ("cpu", torch.float32, 1)
+    assert torch.get_num_threads() == 1
+
+
+def test_every_stage_is_shown_as_made_and_then_as_up_to_date(file, capsys):
+    ready(file, Display("en"))
+    assert [line.split(":")[1].split(" in ")[0] for line in capsys.readouterr().out.splitlines()] == [" made"] * 3
+    ready(file, Display("en"))
+    assert [line.split(" in ")[0].split(": ")[1] for line in capsys.readouterr().out.splitlines()] == ["up to date"] * 3
+    ready(file, Display("en", as_json=True))
+    assert [json.loads(line)["made"] for line in capsys.readouterr().out.splitlines()] == [False] * 3
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_tells_how_to_go_on_and_leaves_with_its_code(file, capsys, monkeypatch, number, code):
+    monkeypatch.setattr(sys, "argv", ["dozero", "train", "run.toml"])
+    display = Interrupting("en", 5, number)
+    config, workspace, data = ready(file, display)
+    capsys.readouterr()
+    with pytest.raises(Interrupted) as left:
+        train_and_show(display, config, data, workspace, CPU)
+    assert left.value.exit_code == code
+    open_artifact(workspace.run / "checkpoints/step-000005", "checkpoint")
+    *_, told, command = capsys.readouterr().out.splitlines()
+    assert "saved at step 5 of 12" in told
+    assert command == "  dozero train run.toml"
+
+    finished = train_and_show(Display("en"), config, data, workspace, CPU)
+    assert finished.step == 12
+    out, err = capsys.readouterr()
+    assert "continues from step 5 of 12" in out + err
+    steps = [line["step"] for line in read_log(workspace.run / "metrics.jsonl") if "loss" in line]
+    assert steps == list(range(1, 13))
