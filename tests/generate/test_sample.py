@@ -74,6 +74,10 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p(logits, p):
         assert support == set(likeliest_first[:smallest])
 
 
+def test_the_likeliest_token_stays_though_p_rounds_to_zero():
+    assert kept(with_top_p(torch.tensor([[0.0, 2.0, 1.0]]), 1e-300)) == [{1}]
+
+
 @given(logits_of_rows(), st.floats(0.01, 1.0))
 def test_min_p_keeps_what_is_that_likely_next_to_the_likeliest(logits, p):
     for row, support in zip(logits, kept(with_min_p(logits, p)), strict=True):
