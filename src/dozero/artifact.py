@@ -59,7 +59,7 @@ class Manifest:
     def fingerprint(self) -> str:
         """SHA-256 of what it is and holds: equal for equal content, whenever and wherever it was made."""
         content = {"kind": self.kind, "inputs": self.inputs, "config": self.config, "files": self.files}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return _sha256_of_tree(content)
 
 
 @contextmanager
@@ -92,6 +92,7 @@ def read_manifest(path: Path, kind: str | None = None) -> Manifest:
     file = path / MANIFEST
     try:
         tree = json.loads(file.read_text(encoding="utf-8"))
+        is_as_written = tree.pop("sha256", None) == _sha256_of_tree(tree)
         manifest = Manifest(**tree)
         files_are_told = all(set(entry) == {"bytes", "sha256"} for entry in manifest.files.values())
     except FileNotFoundError:
@@ -100,6 +101,8 @@ def read_manifest(path: Path, kind: str | None = None) -> Manifest:
         raise ArtifactError(f"manifest cannot be read ({error})", where=file) from None
     if manifest.format != FORMAT or not files_are_told:
         raise ArtifactError("manifest of another version", where=file, expected=FORMAT, got=manifest.format)
+    if not is_as_written:
+        raise ArtifactError("manifest was altered: it differs from its own SHA-256", where=file)
     if kind is not None and manifest.kind != kind:
         raise ArtifactError("another kind of artifact", where=path, expected=kind, got=manifest.kind)
     return manifest
@@ -135,16 +138,23 @@ def check_replaceable(path: Path, kind: str) -> None:
     """Raise ArtifactError unless `path` is free, an empty folder, or an artifact of this kind."""
     if path.is_dir() and not any(path.iterdir()):
         return
-    if path.exists() or path.is_symlink():
-        try:
-            read_manifest(path, kind)
-        except ArtifactError:
-            raise ArtifactError(
-                "holds something dozero did not write, so it is left alone",
-                where=path,
-                expected=f"no such path, an empty folder or a {kind} of dozero",
-                next="another folder with --out",
-            ) from None
+    if (path.exists() or path.is_symlink()) and not _is_ours(path, kind):
+        raise ArtifactError(
+            "holds something dozero did not write, so it is left alone",
+            where=path,
+            expected=f"no such path, an empty folder or a {kind} of dozero",
+            next="another folder with --out",
+        )
+
+
+def _is_ours(path: Path, kind: str) -> bool:
+    """Return whether a manifest of this kind is there, be it damaged: a damaged artifact may be made anew."""
+    try:
+        tree = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    fields = set(Manifest.__dataclass_fields__)
+    return isinstance(tree, dict) and tree.get("kind") == kind and len(fields & set(tree)) >= len(fields) - 1
 
 
 def sweep_leftovers(path: Path) -> None:
@@ -199,6 +209,10 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _sha256_of_tree(tree: object) -> str:
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that decide results."""
     found = {"python": platform.python_version(), "platform": f"{sys.platform}-{platform.machine()}"}
@@ -244,7 +258,8 @@ def _seal(folder: Path, manifest: Manifest) -> None:
     }
     for file in files:
         _fsync(file)
-    write_json(folder / MANIFEST, asdict(manifest))
+    tree = asdict(manifest)
+    write_json(folder / MANIFEST, {**tree, "sha256": _sha256_of_tree(tree)})
     _fsync(folder / MANIFEST)
     _fsync(folder)
 

@@ -30,6 +30,7 @@ TEXTS = {
     "Hindi": "नमस्ते",
     "four bytes": "🙂👍🏽𝒳 a",
     "spaces": " two  spaces\tand\nlines \r\n\u00a0\u3000\u2028end ",
+    "spaces before signs": "casa , rua . n ' t !",
     "quotes": '"it\'s" <b>[x]</b> {y} \\ ## ▁ Ġ',
 }
 characters = st.one_of(

@@ -50,8 +50,9 @@ def whole(data, tmp_path_factory):
 
 
 def bits_of(run):
-    """All that must be equal to the bit; what the clock decides is in timings.jsonl and in the manifests."""
-    model = {f"model/{p.name}": p.read_bytes() for p in (run / "model").iterdir() if p.name != MANIFEST}
+    """All that must be equal to the bit; the clock has its say in timings.jsonl, the manifests and the model card."""
+    timed = {MANIFEST, "README.md"}
+    model = {f"model/{p.name}": p.read_bytes() for p in (run / "model").iterdir() if p.name not in timed}
     return {name: (run / name).read_bytes() for name in LOGS[:2]} | model
 
 
@@ -458,9 +459,7 @@ def pace_of(name, count=5000):
 
 
 @pytest.mark.parametrize("pace", ["steady", "slower", "faster"])
-@pytest.mark.parametrize(
-    ("steps", "limit"), [(60, 1e9), (60, 100.0), (60, 40.0), (20, 25.0), (60, 3.0), (2, 0.5), (1, 0.1)]
-)
+@pytest.mark.parametrize(("steps", "limit"), [(30, 1e9), (60, 40.0), (20, 25.0), (60, 3.0), (2, 0.5)])
 def test_the_clock_moves_the_end_but_never_past_the_steps(steps, limit, pace, data, tmp_path, monkeypatch):
     paced(monkeypatch, pace_of(pace))
     config = tiny_config(
@@ -482,16 +481,16 @@ def test_the_clock_moves_the_end_but_never_past_the_steps(steps, limit, pace, da
         assert ends == [steps], "a limit that is far away changes nothing"
 
 
-@pytest.mark.parametrize("limit", [100.0, 300.0])
+@pytest.mark.parametrize("limit", [60.0, 120.0])
 def test_a_run_takes_about_as_long_as_it_may(limit, data, tmp_path, monkeypatch):
     paced(monkeypatch, pace_of("steady"))
-    config = tiny_config("train.steps=500", f"train.max_seconds={limit}", "train.save_every=50", "train.eval_every=50")
+    config = tiny_config("train.steps=200", f"train.max_seconds={limit}", "train.save_every=50", "train.eval_every=50")
     assert 0.8 * limit <= finish(config, data, tmp_path / "run")[-1].seconds <= 1.1 * limit
 
 
 def test_moving_the_end_makes_no_jump_in_the_rate(data, tmp_path, monkeypatch):
     paced(monkeypatch, pace_of("slower"))
-    config = tiny_config("train.steps=400", "train.max_seconds=150", "train.save_every=500", "train.eval_every=500")
+    config = tiny_config("train.steps=200", "train.max_seconds=75", "train.save_every=500", "train.eval_every=500")
     story = finish(config, data, tmp_path / "run")
     rates = [e.lr_scale for e in story if isinstance(e, Stepped)]
     assert sum(isinstance(e, Replanned) for e in story) >= 2
