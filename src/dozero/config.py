@@ -22,7 +22,9 @@ from dozero.errors import ConfigError, did_you_mean
 class Config(BaseModel):
     """Base of all settings: frozen, no unknown keys, no NaN or infinity, docstrings as descriptions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False, strict=True
+    )
 
 
 class DataConfig(Config):

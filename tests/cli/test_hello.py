@@ -241,7 +241,9 @@ def test_as_json_there_are_events_the_exam_and_ten_words(tmp_path):
 def test_its_folder_is_named_after_the_words(tmp_path, monkeypatch, arguments, name):
     monkeypatch.chdir(tmp_path)
     Path("meus nomes.txt").write_text("\n".join(WORDS))
-    tiny_workspace(Path(f"dozero-words-{name}"), "train.steps=1")
+    file = tiny_workspace(Path(f"dozero-words-{name}"), "train.steps=1")
+    if arguments[:1] == ["--words"]:  # a folder with other words would be refused
+        file.write_text(re.sub("(?m)^source = .*", f'source = "{Path("meus nomes.txt").resolve()}"', file.read_text()))
     assert len(words_of(told(*arguments), "pt" if name == "pt" else "en")) == 10
     assert (tmp_path / f"dozero-words-{name}/runs/main/model").is_dir()
 
@@ -293,3 +295,38 @@ def test_a_mistake_is_told_and_makes_nothing(tmp_path, monkeypatch, arguments, k
     assert isinstance(ran.exception, kind)
     assert re.search(match, str(ran.exception))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty.txt", "latin.txt"]
+
+
+# --- what would be ignored is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [("--words", "other.txt"), ("--words", "other.txt", "--fresh")])
+def test_a_folder_with_other_words_is_refused_and_left_as_it_is(tmp_path, arguments):
+    folder = tiny_workspace(tmp_path / "ws", "train.steps=1").parent
+    told("--out", folder)
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    (tmp_path / "other.txt").write_text("casa\nrua\n")
+    ran = hello("--out", folder, *(tmp_path / a if a == "other.txt" else a for a in arguments))
+    assert isinstance(ran.exception, ConfigError)
+    assert "holds other words" in str(ran.exception)
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("option", [("--minutes", 1), ("--seed", 5)])
+def test_what_a_trained_folder_cannot_do_without_fresh_is_refused(tmp_path, option):
+    folder = tiny_workspace(tmp_path / "ws", "train.steps=1").parent
+    told("--out", folder)
+    ran = hello("--out", folder, *option)
+    assert isinstance(ran.exception, ConfigError)
+    assert "already trained" in str(ran.exception)
+    assert "--fresh" in str(ran.exception)
+
+
+def test_fresh_deletes_nothing_before_all_is_in_order(tmp_path):
+    file = tiny_workspace(tmp_path / "ws", "train.steps=1")
+    told("--out", file.parent)
+    model = file.parent / "runs/main/model/model.safetensors"
+    weights = model.read_bytes()
+    (file.parent / "words.txt").unlink()
+    assert hello("--out", file.parent, "--fresh").exit_code != 0
+    assert model.read_bytes() == weights

@@ -218,7 +218,7 @@ MISTAKES = {
     "preset-in-file": ("train wrong/run.toml", r"wrong/run\.toml: unknown preset, did you mean words\?"),
     "no-run-file": ("train nowhere/run.toml", r"nowhere/run\.toml: no such file; .*|no such file\. Try: dozero new"),
     "no-run-file-here": ("run", r"run\.toml: no such file"),
-    "folder-as-run-file": ("train ws", r"ws: cannot be read"),
+    "folder-without-run-file": ("train foreign", r"foreign/run\.toml: no such file"),
     "wrong-preset": ("new x --preset wrods", r"unknown preset, did you mean words\?; expected words; got wrods"),
     "new-over-something": ("new foreign", r"foreign: is not empty, so it is left alone"),
     "new-over-a-file": ("new words.txt", r"words\.txt: is not empty, so it is left alone|words\.txt: .*not a folder"),

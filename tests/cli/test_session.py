@@ -9,7 +9,7 @@ import torch
 
 from dozero.artifact import open_artifact
 from dozero.cli.display import Display
-from dozero.cli.session import prepare_and_show, ready_device, settings_of, train_and_show
+from dozero.cli.session import open_job, prepare_and_show, ready_device, train_and_show
 from dozero.config import load_config
 from dozero.device import Device
 from dozero.errors import ConfigError, Interrupted
@@ -40,22 +40,25 @@ def file(tmp_path):
 
 
 def ready(file, display):
-    workspace, config = settings_of(file, [], "main", fresh=False)
-    return config, workspace, prepare_and_show(display, config, workspace)
+    job = open_job(file, [], "main", fresh=False)
+    return job, prepare_and_show(display, job)
 
 
 def test_settings_are_those_of_the_file_and_the_workspace_is_around_it(file):
-    workspace, config = settings_of(file, ["train.steps=3"], "other", fresh=False)
-    assert workspace == Workspace(file.parent, "other")
-    assert config == load_config(file, ["train.steps=3"])
-    assert not workspace.run.exists()
+    for named in (file, file.parent):
+        job = open_job(named, ["train.steps=3"], "other", fresh=False)
+        assert job.workspace == Workspace(file.parent, "other")
+        assert job.config == load_config(file, ["train.steps=3"])
+        assert job.begun is None
+        assert not job.is_trained
+        assert not job.workspace.run.exists()
 
 
 def test_a_wrong_name_or_setting_is_told(file):
     with pytest.raises(ConfigError, match="not a run name"):
-        settings_of(file, [], "../x", fresh=False)
+        open_job(file, [], "../x", fresh=False)
     with pytest.raises(ConfigError, match="did you mean steps"):
-        settings_of(file, ["train.stepz=1"], "main", fresh=True)
+        open_job(file, ["train.stepz=1"], "main", fresh=True)
 
 
 def test_the_device_of_the_settings_is_applied(file):
@@ -77,17 +80,18 @@ def test_every_stage_is_shown_as_made_and_then_as_up_to_date(file, capsys):
 def test_a_signal_saves_tells_how_to_go_on_and_leaves_with_its_code(file, capsys, monkeypatch, number, code):
     monkeypatch.setattr(sys, "argv", ["dozero", "train", "run.toml"])
     display = Interrupting("en", 5, number)
-    config, workspace, data = ready(file, display)
+    job, data = ready(file, display)
+    workspace = job.workspace
     capsys.readouterr()
     with pytest.raises(Interrupted) as left:
-        train_and_show(display, config, data, workspace, CPU)
+        train_and_show(display, job, job.config, data, CPU)
     assert left.value.exit_code == code
     open_artifact(workspace.run / "checkpoints/step-000005", "checkpoint")
     *_, told, command = capsys.readouterr().out.splitlines()
     assert "saved at step 5 of 12" in told
     assert command == "  dozero train run.toml"
 
-    finished = train_and_show(Display("en"), config, data, workspace, CPU)
+    finished = train_and_show(Display("en"), job, job.config, data, CPU)
     assert finished.step == 12
     out, err = capsys.readouterr()
     assert "continues from step 5 of 12" in out + err

@@ -124,3 +124,14 @@ def test_closing_while_the_disk_is_full_is_no_second_error(tmp_path):
         with pytest.raises(ArtifactError, match="cannot be written"):
             log.write(step=1, text="coração")
         log.close()
+
+
+@pytest.mark.parametrize("line", ["\x00" * 40 + "}", "{}", "[1]", '{"step": "1"}', '{"step": 1', "7", "\xff}"])
+def test_what_is_no_line_of_a_log_is_left_out(line, tmp_path):
+    """After a power failure a file may hold zeros where its last lines were."""
+    path = tmp_path / "a.jsonl"
+    write(path, [{"step": 1}])
+    path.write_bytes(path.read_bytes() + line.encode("latin-1") + b"\n")
+    assert read_log(path) == [{"step": 1}]
+    write(path, [{"step": 2}], continue_from=1)
+    assert path.read_bytes() == b'{"step": 1}\n{"step": 2}\n'

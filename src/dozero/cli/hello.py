@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from dozero.cli.display import Display
+    from dozero.cli.session import Job
     from dozero.config import RunConfig
     from dozero.device import Device
     from dozero.eval.likelihood import Surprise
@@ -49,25 +50,35 @@ def hello(
     from dozero.cli.display import Display  # imports torch, which takes a second: not before something is on screen
 
     with Display(narration(code), as_json=as_json) as display:
-        workspace, config = _open(folder, code, words, seed, fresh)
-        if (workspace.run / "model").is_dir():
-            _sample_again(display, workspace, config)
+        job = _open(folder, lang and code, words, seed, fresh)
+        if job.is_trained:
+            _sample_again(display, job, minutes)
         else:
-            _train_and_tell(display, workspace, config, minutes, began)
+            _train_and_tell(display, job, minutes, began)
 
 
-def _open(folder: Path, code: str, words: Path | None, seed: int | None, fresh: bool) -> tuple[Workspace, RunConfig]:
-    """Return the workspace, made on the first call, and its settings."""
-    from dozero.cli.session import settings_of
+def _open(folder: Path, lang: str | None, words: Path | None, seed: int | None, fresh: bool) -> Job:
+    """Return the job of the workspace, which the first call makes. A folder with other words is refused."""
+    from dozero.cli.language import pick_language
+    from dozero.cli.session import open_job
+    from dozero.config import load_config
+    from dozero.errors import ConfigError
     from dozero.pipeline.stages import DEFAULT_RUN
     from dozero.pipeline.workspace import RUN_FILE, write_workspace
 
-    file = folder / RUN_FILE
+    file, overrides = folder / RUN_FILE, [] if seed is None else [f"seed={seed}"]
+    source = None if words is None else str(words.resolve())
     if not file.exists():
         if words is not None:
             _check_readable(words)
-        write_workspace(folder, "words", code, None if words is None else str(words.resolve()))
-    return settings_of(file, [] if seed is None else [f"seed={seed}"], DEFAULT_RUN, fresh=fresh)
+        load_config(preset="words", overrides=overrides)  # a mistake in them before anything is made
+        write_workspace(folder, "words", lang or pick_language(), source)
+    job = open_job(file, overrides, DEFAULT_RUN, fresh=fresh)
+    data = job.config.data
+    asked, has = (source, data.source) if source else (lang, data.lang if data.source == "words" else None)
+    if asked and has and asked != has:
+        raise ConfigError("holds other words", where=folder, expected=asked, got=has, next="--out another-folder")
+    return job
 
 
 def _check_readable(words: Path) -> None:
@@ -79,22 +90,21 @@ def _check_readable(words: Path) -> None:
         raise DataError("holds no words", where=words, expected="a text file with one word a line")
 
 
-def _train_and_tell(
-    display: Display, workspace: Workspace, config: RunConfig, minutes: float | None, began: float
-) -> None:
+def _train_and_tell(display: Display, job: Job, minutes: float | None, began: float) -> None:
     from dozero.cli.session import planned, prepare_and_show, ready_device, train_and_show
     from dozero.pipeline.stages import prepared
 
+    config, workspace = job.config, job.workspace
     device = ready_device(config)
     dtype = str(device.dtype).removeprefix("torch.")
     display.say("machine", device=device.type.upper(), threads=device.threads, dtype=dtype, seed=config.seed)
-    data = prepare_and_show(display, config, workspace) if display.as_json else prepared(config, workspace)
+    data = prepare_and_show(display, job) if display.as_json else prepared(config, workspace)
     _tell_data(display, data)
     _tell_tokens(display, data)
     if minutes is not None:
-        config = planned(display, config, workspace, data, device, minutes, began)
+        config = planned(display, job, data, device, minutes, began)
     _tell_model(display, config, data)
-    finished = train_and_show(display, config, data, workspace, device, indent=3)
+    finished = train_and_show(display, job, config, data, device, indent=3)
     _tell_exam(display, data, finished.heldout)
     _head(display, 6, "words")
     display.say("words_what", 3, temperature=config.generate.temperature)
@@ -102,10 +112,17 @@ def _train_and_tell(
     _tell_next(display, workspace, config, time.perf_counter() - began)
 
 
-def _sample_again(display: Display, workspace: Workspace, config: RunConfig) -> None:
+def _sample_again(display: Display, job: Job, minutes: float | None) -> None:
     """Ten other words at each call: how many were made before is counted in a file of the run."""
     from dozero.artifact import explain_os_errors
+    from dozero.config import load_config
+    from dozero.errors import ConfigError
 
+    workspace, config = job.workspace, job.config
+    trained = load_config(workspace.run / "run.toml")
+    if minutes is not None or trained.seed != config.seed:
+        asked = f"--minutes {minutes:g}" if minutes is not None else f"--seed {config.seed}"
+        raise ConfigError(f"is already trained, so {asked} would do nothing", where=workspace.run, next="--fresh")
     display.say("words_again", path=str(workspace.run))
     counter = workspace.run / "sampled"
     text = counter.read_text(errors="replace") if counter.exists() else ""

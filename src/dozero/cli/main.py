@@ -65,7 +65,11 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        app(sys.argv[1:] or ["--help"], prog_name="dozero", standalone_mode=False)
+        app(
+            [word for word in sys.argv[1:] if word != "--debug"] or ["--help"],
+            prog_name="dozero",
+            standalone_mode=False,
+        )
     except (DozeroError, Interrupted) as error:
         if "--debug" in sys.argv:
             raise

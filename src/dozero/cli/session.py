@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from dozero.cli.display import Display, show_stop
@@ -12,20 +13,41 @@ from dozero.config import RunConfig, load_config
 from dozero.device import Device, apply_device, pick_device
 from dozero.errors import Interrupted
 from dozero.pipeline.stages import Prepared, Workspace, prepare
-from dozero.train.events import Event, Finished, Stopped
+from dozero.pipeline.workspace import RUN_FILE
+from dozero.train.events import Finished, Stopped
 from dozero.train.loop import clear_run, train
 from dozero.train.plan import plan_minutes
 
-MOST_EPOCHS = 8  # past this the held-out loss stopped falling on words (JOURNAL.md)
+MOST_EPOCHS = 4  # up to here repeated text teaches almost as much as new text (Muennighoff et al. 2023)
 
 
-def settings_of(file: Path, overrides: list[str], name: str, *, fresh: bool) -> tuple[Workspace, RunConfig]:
-    """Return the workspace around a run.toml and its settings; with `fresh` the run there is cleared."""
-    config = load_config(file, overrides)
-    workspace = Workspace(file.parent, name)
-    if fresh and workspace.run.exists():
-        clear_run(workspace.run)
-    return workspace, config
+@dataclass(frozen=True)
+class Job:
+    """What a verb was asked to train: a workspace, the settings from its file and from the command line."""
+
+    workspace: Workspace
+    config: RunConfig
+    overrides: list[str]
+    fresh: bool
+    """Train anew. What is there is deleted only when training is about to begin, with everything else in order."""
+
+    @property
+    def begun(self) -> Path | None:
+        """The settings of the run that this job continues, if there is one."""
+        file = self.workspace.run / RUN_FILE
+        return file if file.exists() and not self.fresh else None
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the run that this job continues is complete."""
+        return self.begun is not None and (self.workspace.run / "model").is_dir()
+
+
+def open_job(file: Path, overrides: list[str], name: str, *, fresh: bool) -> Job:
+    """Return the job of a run.toml (or the folder that holds one) with overrides on top."""
+    if file.is_dir():
+        file = file / RUN_FILE
+    return Job(Workspace(file.parent, name), load_config(file, overrides), overrides, fresh)
 
 
 def ready_device(config: RunConfig) -> Device:
@@ -35,28 +57,23 @@ def ready_device(config: RunConfig) -> Device:
     return device
 
 
-def prepare_and_show(display: Display, config: RunConfig, workspace: Workspace) -> Prepared:
+def prepare_and_show(display: Display, job: Job) -> Prepared:
     """Bring the data up to date, showing each stage as it is done."""
-    for stage in prepare(config, workspace):
+    for stage in prepare(job.config, job.workspace):
         if isinstance(stage, Prepared):
             return stage
         display.show(stage)
     raise AssertionError("prepare ends with what it prepared")
 
 
-def planned(
-    display: Display,
-    config: RunConfig,
-    workspace: Workspace,
-    data: Prepared,
-    device: Device,
-    minutes: float,
-    began: float,
-) -> RunConfig:
-    """Return the settings of the run already begun here, else those that fill the minutes, and tell the plan."""
-    begun = workspace.run / "run.toml"
-    if begun.exists():
-        return load_config(begun)
+def planned(display: Display, job: Job, data: Prepared, device: Device, minutes: float, began: float) -> RunConfig:
+    """Return the settings of the run already begun here, else those that fill the minutes, and tell the plan.
+
+    Overrides are held against a run already begun when training claims it.
+    """
+    if job.begun is not None:
+        return load_config(job.begun, job.overrides)
+    config = job.config
     plan = plan_minutes(config, data.dataset, device, minutes * 60, time.perf_counter() - began)
     steps = round(plan.config.train.max_seconds / plan.step_s)
     shape = plan.config.model
@@ -70,10 +87,12 @@ def planned(
 
 
 def train_and_show(
-    display: Display, config: RunConfig, data: Prepared, workspace: Workspace, device: Device, indent: int = 0
+    display: Display, job: Job, config: RunConfig, data: Prepared, device: Device, indent: int = 0
 ) -> Finished:
     """Train to the end, showing events; a signal saves, tells how to go on and raises Interrupted."""
-    last: Event | None = None
+    workspace, last = job.workspace, None
+    if job.fresh and workspace.run.exists():
+        clear_run(workspace.run)
     with stop_on_signals() as stop:
         for event in train(config, data.dataset, data.tokenizer, workspace.run, device, should_stop=stop):
             last = event

@@ -47,21 +47,22 @@ def execute(
     from dozero.cli.display import Display
     from dozero.cli.language import narration, pick_language
     from dozero.cli.options import check_minutes
-    from dozero.cli.session import planned, prepare_and_show, ready_device, settings_of, train_and_show
+    from dozero.cli.session import open_job, planned, prepare_and_show, ready_device, train_and_show
 
     check_minutes(minutes)
     if "=" in str(run_file) and not run_file.exists():  # `dozero train train.steps=9`: no file named, run.toml is meant
         run_file, overrides = Path("run.toml"), [str(run_file), *overrides]
     with Display(narration(pick_language()), as_json=as_json) as display:
-        workspace, config = settings_of(run_file, overrides, name, fresh=fresh and not dry_run)
+        job = open_job(run_file, overrides, name, fresh=fresh)
+        config = job.config
         device = ready_device(config)
-        data = prepare_and_show(display, config, workspace)
+        data = prepare_and_show(display, job)
         if minutes is not None:
-            config = planned(display, config, workspace, data, device, minutes, began)
+            config = planned(display, job, data, device, minutes, began)
         if dry_run:
             _show_cost(display, config, data)
             return
-        finished = train_and_show(display, config, data, workspace, device)
+        finished = train_and_show(display, job, config, data, device)
         display.say(
             "finished", path=str(finished.model), bits=finished.heldout.bits_per_character, steps=finished.step,
             seconds=finished.seconds,

@@ -67,7 +67,10 @@ def read_word_file(path: Path) -> Iterator[Document]:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1  # a BOM is neither in object nor in start
         raise DataError(
-            "not UTF-8", where=f"{path}, line {line}", expected="UTF-8 text", next=f"iconv -f latin1 -t utf8 {path}"
+            "not UTF-8",
+            where=f"{path}, line {line}",
+            expected="UTF-8 text",
+            next=f"iconv -f latin1 -t utf8 {path} > utf8.txt",
         ) from None
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", where=path) from None

@@ -8,6 +8,7 @@ files are intact; otherwise it is made anew.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +141,9 @@ def find_model(path: Path) -> Path:
     for place in checkpoints:
         if (place / "config.json").is_file():
             return place
-    raise ArtifactError("holds no model yet", where=path, next=f"dozero train {path / 'run.toml'}")
+    run_file = path / "run.toml"
+    advice = f"dozero train {shlex.quote(str(run_file))}" if run_file.is_file() else "dozero hello"
+    raise ArtifactError("holds no model yet", where=path, next=advice)
 
 
 def generate_settings(model_folder: Path, given: Mapping[str, Any]) -> GenerateConfig:

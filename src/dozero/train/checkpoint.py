@@ -38,7 +38,8 @@ class RunState:
 
 def machine_facts() -> dict[str, str]:
     """Return what must not change for a continued run to give the same bits."""
-    return {**versions(), "threads": str(torch.get_num_threads())}
+    precision = torch.get_float32_matmul_precision()
+    return {**versions(), "threads": str(torch.get_num_threads()), "float32_matmul_precision": precision}
 
 
 def checkpoint_path(run: Path, step: int) -> Path:

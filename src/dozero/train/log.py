@@ -49,4 +49,12 @@ def _whole_lines(path: Path) -> list[str]:
     if not path.exists():
         return []
     lines = path.read_bytes().split(b"\n")  # bytes, because the last line may be cut inside a letter
-    return [line.decode() + "\n" for line in lines[:-1] if line.endswith(b"}")]
+    return [line.decode() + "\n" for line in lines[:-1] if _is_entry(line)]
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(entry, dict) and isinstance(entry.get("step"), int)

@@ -120,7 +120,7 @@ def clear_run(run: Path) -> None:
     with lock(run), explain_os_errors(run):
         for name in ("checkpoints", "model"):
             shutil.rmtree(run / name, ignore_errors=True)
-        for name in ("run.toml", "report.md", *LOGS):
+        for name in ("run.toml", "sampled", *LOGS):
             (run / name).unlink(missing_ok=True)
 
 
@@ -251,7 +251,7 @@ def _finish(s: Session, dataset: Dataset) -> Finished:
     out, config = s.run / "model", s.config.model_dump()
     sweep_leftovers(out)
     inputs = {"dataset": dataset.manifest.fingerprint}
-    if is_current(out, "model", inputs, config):
+    if is_current(out, "model", inputs, config) and read_manifest(out).counts["step"] == s.state.step:
         manifest = read_manifest(out, "model")
         return Finished(s.state.step, out, Surprise(**manifest.about["heldout"]), s.state.seconds)
     heldout = measure_surprise(s.model, dataset.heldout)
