@@ -24,7 +24,8 @@ SECONDS_BETWEEN_LOOKS = 4.0
 FORWARD_SHARE = 0.5
 COUNTING_S = 2.0
 LEAST_STEPS = 20
-# Training operations that a model of each shape is worth, from equal-time runs on words (JOURNAL.md).
+# Training operations from which a model of each shape is worth its time. First guesses from runs on words of up to a
+# minute (JOURNAL.md), not a fitted law: the largest shape has not been compared at equal time.
 SHAPES: tuple[tuple[float, dict[str, int]], ...] = (
     (0.0, {"d_model": 64, "n_layers": 2, "d_ff": 192}),
     (3e12, {"d_model": 128, "n_layers": 2, "d_ff": 384}),
