@@ -95,12 +95,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
              "about {seconds:.0f} s of training, {epochs:.1f} times the words"),
     "why_head": ("letra   chance   depois das regras   dúvida   outras candidatas",
                  "token   chance   after the rules     doubt    other candidates"),
-    "reason:more usual in another language": ("mais usada em outra língua", "more usual in another language"),
-    "reason:not only letters": ("não só letras", "not only letters"),
-    "reason:too short": ("curta demais", "too short"),
-    "reason:too long": ("longa demais", "too long"),
-    "reason:letter outside the alphabet": ("letra fora do alfabeto", "letter outside the alphabet"),
-    "reason:repeated": ("repetida", "repeated"),
+    "reason:more usual in another language": ("mais usadas em outra língua", "more usual in another language"),
+    "reason:not only letters": ("com algo além de letras", "not only letters"),
+    "reason:too short": ("curtas demais", "too short"),
+    "reason:too long": ("longas demais", "too long"),
+    "reason:letter outside the alphabet": ("com letra fora do alfabeto", "letter outside the alphabet"),
+    "reason:repeated": ("repetidas", "repeated"),
     "reason:beyond max_words": ("além de max_words", "beyond max_words"),
 }  # fmt: skip
 
