@@ -26,7 +26,19 @@ PACKAGE = ROOT / "src" / "dozero"
 
 # A package imports only from those before it. `testing` and `__main__` come last: nothing shipped leans on them.
 ORDER = (
-    *("errors", "config", "artifact", "device", "stories", "corpus", "tokenizer", "dataset", "model", "generate"),
+    *(
+        "errors",
+        "config",
+        "artifact",
+        "hardware",
+        "device",
+        "stories",
+        "corpus",
+        "tokenizer",
+        "dataset",
+        "model",
+        "generate",
+    ),
     *("eval", "train", "tune", "interop", "pipeline", "rag", "feedback", "serve", "learn", "studio", "cli"),
     *("testing", "__main__"),
 )

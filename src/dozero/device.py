@@ -12,10 +12,8 @@ import functools
 import hashlib
 import math
 import os
-import platform
 import re
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,12 +23,11 @@ from pathlib import Path
 import torch
 
 from dozero.errors import ConfigError, did_you_mean
+from dozero.hardware import read_text, usable_cores
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16")
 MAX_THREADS = 1024
-CGROUP_ROOT, CGROUP_MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
-CPU_SYSFS = Path("/sys/devices/system/cpu")
 
 # A float32 product is float32 in earnest below this relative error: its own rounding is 2e-7 to 1e-6, that of
 # bfloat16 factors 3e-3.
@@ -127,7 +124,7 @@ def multiplies_bfloat16() -> bool:
     claims = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
     if any(claim() for claim in claims if claim is not None):
         return True
-    listed = bfloat16_is_listed(_read(Path("/proc/cpuinfo")))
+    listed = bfloat16_is_listed(read_text(Path("/proc/cpuinfo")))
     return _bfloat16_is_faster() if listed is None else listed
 
 
@@ -203,119 +200,6 @@ def generator(seed: int, *stream: int) -> torch.Generator:
     name = ",".join(str(int(number)) for number in (seed, *stream))
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
     return torch.Generator(device="cpu").manual_seed(int.from_bytes(digest, "little"))
-
-
-def usable_cores() -> int:
-    """Return how many physical cores this process may use, by its affinity and its container's quota; at least 1.
-
-    Hyperthreads share the multipliers of their core, so that a second thread there only adds waiting. On Apple
-    silicon it is the fast cores that count: a product split evenly waits for the slowest part.
-    """
-    if sys.platform == "darwin":
-        return int(_sysctl("hw.perflevel0.physicalcpu") or _sysctl("hw.physicalcpu") or os.cpu_count() or 1)
-    if hasattr(os, "sched_getaffinity"):
-        cores = physical_cores(os.sched_getaffinity(0))
-    else:
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-        cores = int(capabilities.get("num_physical_cores") or os.cpu_count() or 1)
-    return max(1, min(cores, math.floor(min(cpu_quota(), cores))))
-
-
-def physical_cores(cpus: set[int], sysfs: Path = CPU_SYSFS) -> int:
-    """Return how many physical cores a set of logical CPUs lies on, by the sibling lists of Linux."""
-    return len({_read(sysfs / f"cpu{cpu}/topology/thread_siblings_list") or str(cpu) for cpu in cpus})
-
-
-def cpu_quota(root: Path = CGROUP_ROOT, membership: Path = CGROUP_MEMBERSHIP) -> float:
-    """Return how many CPUs' worth of time the control groups of this process allow; inf if they set no limit."""
-    quota = math.inf
-    for folder in _cgroup_folders("cpu", root, membership):
-        v1 = [_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")]
-        allowed_us, period_us = _read(folder / "cpu.max").split() or v1
-        if re.fullmatch(r"[1-9]\d*", allowed_us) and re.fullmatch(r"[1-9]\d*", period_us):  # not "max", "-1" or absent
-            quota = min(quota, int(allowed_us) / int(period_us))
-    return quota
-
-
-def _cgroup_folders(controller: str, root: Path, membership: Path) -> Iterator[Path]:
-    """Yield the folders that limit this process, its own group first, then each one around it (cgroup v1 and v2)."""
-    for line in _read(membership).splitlines():
-        _, controllers, group = line.split(":", 2)
-        if controllers not in ("", controller) and controller not in controllers.split(","):
-            continue
-        for base in (root, root / "unified") if controllers == "" else (root / controllers, root / controller):
-            folder = base / group.lstrip("/")
-            yield folder
-            # In a container the path may be the host's: then only the root of the mount exists.
-            yield from (parent for parent in folder.parents if parent == base or base in parent.parents)
-
-
-def total_memory_bytes() -> int:
-    """Return the memory of this machine, or of the container if that is less."""
-    return min(_system_memory_bytes()[0], *(limit for limit, _ in _cgroup_memory()), sys.maxsize)
-
-
-def available_memory_bytes() -> int:
-    """Return what this process can still allocate without swapping, within the limit of its container."""
-    return max(0, min(_system_memory_bytes()[1], *(limit - used for limit, used in _cgroup_memory()), sys.maxsize))
-
-
-def _cgroup_memory(root: Path = CGROUP_ROOT, membership: Path = CGROUP_MEMBERSHIP) -> list[tuple[int, int]]:
-    """Return (limit, used) in bytes of each control group that limits memory; file cache does not count as used."""
-    pairs = []
-    for folder in _cgroup_folders("memory", root, membership):
-        for limit_name, used_name in (
-            ("memory.max", "memory.current"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
-        ):
-            limit, used = _read(folder / limit_name), _read(folder / used_name)
-            if limit.isdigit() and used.isdigit():
-                cache = re.search(r"^(?:total_)?inactive_file (\d+)", _read(folder / "memory.stat"), flags=re.MULTILINE)
-                pairs.append((int(limit), int(used) - (int(cache[1]) if cache else 0)))
-    return pairs
-
-
-def _system_memory_bytes() -> tuple[int, int]:
-    """Return (total, available) as the operating system counts them."""
-    if sys.platform == "darwin":
-        pages = dict(re.findall(r"^Pages (\w+).*?:\s+(\d+)", _run("vm_stat"), flags=re.MULTILINE))
-        available_pages = sum(int(pages.get(kind, 0)) for kind in ("free", "inactive", "speculative", "purgeable"))
-        return int(_sysctl("hw.memsize") or 0), available_pages * os.sysconf("SC_PAGE_SIZE")
-    if sys.platform == "win32":
-        status = (ctypes.c_uint64 * 8)(64)  # MEMORYSTATUSEX: dwLength and dwMemoryLoad share the first word
-        ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
-        return status[1], status[2]
-    page, total = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
-    available = re.search(r"^MemAvailable:\s+(\d+) kB", _read(Path("/proc/meminfo")), flags=re.MULTILINE)
-    return total * page, int(available[1]) * 1024 if available else os.sysconf("SC_AVPHYS_PAGES") * page
-
-
-def cpu_name() -> str:
-    """Return what the processor calls itself."""
-    if sys.platform == "darwin":
-        return _sysctl("machdep.cpu.brand_string") or platform.machine()
-    listed = re.search(r"^model name\s*:\s*(.+)$", _read(Path("/proc/cpuinfo")), flags=re.MULTILINE)
-    return listed[1].strip() if listed else platform.processor() or platform.machine()
-
-
-def _read(path: Path) -> str:
-    """Return the text of a file of the system, stripped; "" if it is not there or not ours to read."""
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def _sysctl(name: str) -> str:
-    """Return a figure of the macOS kernel, or ""."""
-    return _run("sysctl", "-n", name)
-
-
-def _run(*command: str) -> str:
-    """Return what a command of the system prints, or "" if it fails."""
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
-    return ""
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ def examine_system() -> dict[str, Any]:
     """Return what can be read without measuring; `load` is how many programs wanted a CPU over the last minute."""
     import torch
 
-    from dozero.device import available_memory_bytes, cpu_name, total_memory_bytes, usable_cores
+    from dozero.hardware import available_memory_bytes, cpu_name, total_memory_bytes, usable_cores
 
     return {
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
