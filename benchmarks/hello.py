@@ -110,7 +110,8 @@ def minutes_kept(folder: Path, minutes: float) -> Claim:
 
 def quality(folder: Path, lang: str) -> Iterator[Claim]:
     """1,000 samples of a hello: how many are new, how likely under held-out 5-grams, how accented."""
-    from dozero.corpus.build import known_words, open_corpus
+    from dozero.corpus.build import known_words
+    from dozero.corpus.store import open_corpus
     from dozero.dataset.split import is_heldout
     from dozero.generate.language_model import LanguageModel
     from dozero.pipeline.stages import generate_settings
@@ -124,7 +125,7 @@ def quality(folder: Path, lang: str) -> Iterator[Claim]:
     new = [w for w in samples if w not in known and letters.issuperset(w)]  # half a character is no new word
     share = len(new) / len(samples)
     yield Claim(f"hello {lang}: share of 1,000 samples that are new", share, 0.8, share / 0.8, ">= 0.8", share >= 0.8)
-    heldout = [w for w in open_corpus(root / "work" / "corpus").texts if is_heldout(w, 10)]
+    heldout = [w for w in open_corpus(root / "work" / "corpus").texts() if is_heldout(w, 10)]
     ours, real = cross_fitted_log_probability(new, heldout, model)
     name = f"hello {lang}: log-probability a letter of new words under held-out 5-grams"
     yield Claim(name, ours, real, ours / real, "0.9 to 1.1", 0.9 <= ours / real <= 1.1)
@@ -162,7 +163,7 @@ def accent_rate(words: list[str]) -> float:
 
 def write_race_words(folder: Path) -> tuple[Path, Path, Path, Path]:
     """Write the race's 10,000 random English words, their two splits, and the whole list; return the four files."""
-    from dozero.config import DataConfig
+    from dozero.settings import DataConfig
     from dozero.corpus.words import curate_words
     from dozero.dataset.split import is_heldout
 

@@ -28,6 +28,7 @@ PACKAGE = ROOT / "src" / "dozero"
 ORDER = (
     *(
         "errors",
+        "settings",
         "config",
         "artifact",
         "hardware",

@@ -10,18 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dozero.config import (
-    Config,
-    ModelConfig,
-    RunConfig,
-    build_config,
-    list_presets,
-    load_config,
-    merge,
-    parse_override,
-    to_toml,
-    toml_value,
-)
+from dozero.config import build_config, list_presets, load_config, merge, parse_override, to_toml, toml_value
+from dozero.settings import Config, ModelConfig, RunConfig
 from dozero.errors import ConfigError
 
 BOUNDS = ("ge", "gt", "le", "lt", "multiple_of")
@@ -87,6 +77,9 @@ def values_of(field):
             allow_nan=False,
             allow_infinity=False,
         )
+    if get_origin(kind) is tuple:
+        inner = get_args(kind)[0]
+        return st.lists(st.text() if inner is str else trees_of(inner), max_size=3)
     return {bool: st.booleans(), str: st.text()}[kind]
 
 
@@ -218,7 +211,10 @@ def outside(field):
         yield limits["ge"] + 1
     if kind is float:
         yield from (math.nan, math.inf, -math.inf)
-    yield from {int: ["x", 1.5, [1], {}], float: ["x", [1.0], {}], bool: ["x", 7]}.get(kind, [3, True, ["x"]])
+    if get_origin(kind) is tuple:
+        yield from ("x", 3)
+    else:
+        yield from {int: ["x", 1.5, [1], {}], float: ["x", [1.0], {}], bool: ["x", 7]}.get(kind, [3, True, ["x"]])
 
 
 @pytest.mark.parametrize("key", LEAVES)

@@ -18,4 +18,4 @@ def test_a_tiny_dataset_holds_every_word_on_one_side(tmp_path):
 def test_a_tiny_workspace_is_one_the_pipeline_takes(tmp_path):
     run_file = tiny_workspace(tmp_path / "w")
     config = tiny_config(f"data.source={run_file.parent / 'words.txt'}")
-    assert set(prepared(config, Workspace(run_file.parent)).corpus.texts) == set(WORDS)
+    assert set(prepared(config, Workspace(run_file.parent)).corpus.texts()) == set(WORDS)

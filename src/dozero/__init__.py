@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOME = {
-    "dozero.config": ("RunConfig", "ModelConfig", "GenerateConfig", "load_config"),
+    "dozero.config": ("load_config",),
     "dozero.corpus.document": ("Document",),
     "dozero.dataset.batch": ("Batch", "Rows", "pack_rows", "batch_of_step"),
     "dozero.dataset.shards": ("Dataset", "open_dataset"),
@@ -26,6 +26,7 @@ _HOME = {
     "dozero.model.cost": ("model_cost",),
     "dozero.model.transformer": ("Transformer",),
     "dozero.pipeline.stages": ("Workspace", "prepared", "run_stages"),
+    "dozero.settings": ("GenerateConfig", "ModelConfig", "RunConfig"),
     "dozero.tokenizer.tokenizer": ("Tokenizer",),
     "dozero.train.loop": ("train",),
     "dozero.train.step": ("train_step",),
@@ -62,7 +63,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from dozero.config import GenerateConfig, ModelConfig, RunConfig, load_config
+    from dozero.config import load_config
+    from dozero.settings import GenerateConfig, ModelConfig, RunConfig
     from dozero.corpus.document import Document
     from dozero.dataset.batch import Batch, Rows, batch_of_step, pack_rows
     from dozero.dataset.shards import Dataset, open_dataset

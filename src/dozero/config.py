@@ -1,8 +1,4 @@
-"""The one tree of settings: field default < preset (`extends`) < file < command line.
-
-Every field's docstring is its help text, its label in forms and its row in the reference table. The objects are
-frozen and refuse unknown keys; what follows from other fields is a property.
-"""
+"""How settings are filled in: field default < preset (`extends`) < file < command line."""
 
 from __future__ import annotations
 
@@ -11,211 +7,13 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from dozero.errors import ConfigError, did_you_mean
-
-
-class Config(BaseModel):
-    """Base of all settings: frozen, no unknown keys, no NaN or infinity, docstrings as descriptions."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False, strict=True
-    )
-
-
-class DataConfig(Config):
-    """Where the text comes from and what of it is kept."""
-
-    source: str = "words"
-    """A name of the catalog (`words`: word lists by frequency), or a text file with one word a line."""
-    lang: str = "en"
-    """Language code of the catalog's text, such as pt, en, es or de."""
-    max_words: int = Field(default=0, ge=0)
-    """Keep only this many words, the most frequent first; 0 keeps all."""
-    min_letters: int = Field(default=2, ge=1)
-    """Shortest word kept, in letters."""
-    max_letters: int = Field(default=20, ge=1)
-    """Longest word kept, in letters."""
-    foreign_ratio: float = Field(default=3.0, ge=0)
-    """Drop a word this many times more frequent in another large European language; 0 switches the filter off."""
-    heldout_percent: float = Field(default=10.0, gt=0, lt=100)
-    """Share of the words kept out of training, chosen by a hash of the word itself."""
-
-    @model_validator(mode="after")
-    def _lengths_in_order(self) -> Self:
-        if self.min_letters > self.max_letters:
-            raise ValueError(f"min_letters ({self.min_letters}) is larger than max_letters ({self.max_letters})")
-        return self
-
-
-class TokenizerConfig(Config):
-    """How text becomes tokens."""
-
-    kind: Literal["char"] = "char"
-    """`char`: one token for each character of the training text."""
-
-
-class ModelConfig(Config):
-    """The shape of the transformer."""
-
-    d_model: int = Field(default=128, ge=8)
-    """C: width of the residual stream."""
-    n_layers: int = Field(default=2, ge=1)
-    """L: number of blocks."""
-    n_heads: int = Field(default=4, ge=1)
-    """H: query heads in each block."""
-    n_kv_heads: int = Field(default=4, ge=1)
-    """K: key/value heads, shared by groups of query heads when fewer than n_heads."""
-    head_dim: int = Field(default=32, ge=2, multiple_of=2)
-    """D: width of one head."""
-    d_ff: int = Field(default=384, ge=8)
-    """F: inner width of the MLP."""
-    max_seq_len: int = Field(default=64, ge=8)
-    """Longest context, in tokens; also the length of a training row."""
-    qk_norm: bool = True
-    """Normalise queries and keys (the model is then a Qwen3, otherwise a Llama)."""
-    attention_bias: bool = False
-    """Biases on the query, key and value projections (Qwen2); goes with qk_norm = false."""
-    tie_embeddings: bool = False
-    """Use one matrix for embedding and output head."""
-    rope_theta: float = Field(default=10000.0, gt=0)
-    """Base of the rotary position angles."""
-    norm_eps: float = Field(default=1e-6, gt=0)
-    """Added to the mean square in each norm."""
-
-    @model_validator(mode="after")
-    def _shapes_agree(self) -> Self:
-        if self.n_heads % self.n_kv_heads:
-            raise ValueError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})")
-        if self.attention_bias and self.qk_norm:
-            raise ValueError("attention_bias needs qk_norm = false: no published architecture has both")
-        return self
-
-    @property
-    def architecture(self) -> str:
-        """The Hugging Face class that opens this model unconverted."""
-        if self.qk_norm:
-            return "Qwen3ForCausalLM"
-        return "Qwen2ForCausalLM" if self.attention_bias else "LlamaForCausalLM"
-
-
-class OptimConfig(Config):
-    """How weights move: Muon on the matrices inside the blocks, AdamW on everything else."""
-
-    muon_lr: float = Field(default=0.03, gt=0)
-    """Peak learning rate of Muon."""
-    adam_lr: float = Field(default=0.01, gt=0)
-    """Peak learning rate of AdamW."""
-    momentum: float = Field(default=0.95, ge=0, lt=1)
-    """Momentum of Muon."""
-    beta1: float = Field(default=0.9, ge=0, lt=1)
-    """Decay of AdamW's mean of gradients."""
-    beta2: float = Field(default=0.95, ge=0, lt=1)
-    """Decay of AdamW's mean of squared gradients."""
-    eps: float = Field(default=1e-8, gt=0)
-    """Added to AdamW's denominator."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay of the matrices, times the learning rate at each step."""
-    clip: float = Field(default=1.0, gt=0)
-    """Largest norm of the whole gradient; a longer one is scaled down to it."""
-    warmup: float = Field(default=0.05, ge=0, lt=1)
-    """Share of the steps during which the learning rate rises."""
-    decay: float = Field(default=0.6, ge=0, le=1)
-    """Share of the steps, at the end, during which it falls to zero."""
-
-    @model_validator(mode="after")
-    def _phases_fit(self) -> Self:
-        if self.warmup + self.decay > 1:
-            raise ValueError(f"warmup ({self.warmup}) + decay ({self.decay}) is more than the whole run")
-        return self
-
-
-class TrainConfig(Config):
-    """How long, in which portions, on what, and how often to look."""
-
-    steps: int = Field(default=1000, ge=1)
-    """Number of updates of the weights."""
-    max_seconds: float = Field(default=0.0, ge=0)
-    """End the run sooner, its learning rate brought down in good order, if it would train longer than this; 0 lets it."""
-    batch_tokens: int = Field(default=4096, ge=8)
-    """Token positions in one step, rounded down to whole rows."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-    dtype: str = "auto"
-    """What matrix products are computed in: auto, float32 or bfloat16. Weights and updates stay in float32."""
-    threads: int = Field(default=0, ge=0)
-    """CPU threads; 0 takes the physical cores."""
-    log_every: int = Field(default=10, ge=1)
-    """Steps between two lines of metrics.jsonl."""
-    eval_every: int = Field(default=100, ge=1)
-    """Steps between two measurements of the held-out loss on a part of the held-out documents."""
-    sample_every: int = Field(default=100, ge=1)
-    """Steps between two samples."""
-    save_every: int = Field(default=200, ge=1)
-    """Steps between two checkpoints."""
-    keep: int = Field(default=2, ge=1)
-    """Checkpoints kept; older ones are deleted once a newer one is verified."""
-
-
-class EvalConfig(Config):
-    """What is measured while training."""
-
-    heldout_docs: int = Field(default=1000, ge=1)
-    """Held-out documents scored at each eval_every; the end of a run scores all."""
-
-
-class GenerateConfig(Config):
-    """How the next token is chosen from the probabilities."""
-
-    temperature: float = Field(default=1.0, ge=0)
-    """Below 1 sharpens the probabilities, above 1 flattens them; 0 always takes the likeliest token."""
-    top_k: int = Field(default=0, ge=0)
-    """Choose among this many likeliest tokens; 0 means all."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    """Choose among the likeliest tokens that together hold this probability."""
-    min_p: float = Field(default=0.0, ge=0, le=1)
-    """Choose among tokens at least this fraction as likely as the likeliest."""
-    max_tokens: int = Field(default=64, ge=1)
-    """Longest continuation, in tokens."""
-
-
-class RunConfig(Config):
-    """Everything that decides what a run computes."""
-
-    seed: int = Field(default=0, ge=0)
-    """Source of all randomness."""
-    data: DataConfig = DataConfig()
-    """Where the text comes from and what of it is kept."""
-    tokenizer: TokenizerConfig = TokenizerConfig()
-    """How text becomes tokens."""
-    model: ModelConfig = ModelConfig()
-    """The shape of the transformer."""
-    optim: OptimConfig = OptimConfig()
-    """How weights move."""
-    train: TrainConfig = TrainConfig()
-    """How long, in which portions, on what, and how often to look."""
-    eval: EvalConfig = EvalConfig()
-    """What is measured while training."""
-    generate: GenerateConfig = GenerateConfig()
-    """How the next token is chosen."""
-
-    @model_validator(mode="after")
-    def _batch_holds_a_row(self) -> Self:
-        if self.train.batch_tokens < self.model.max_seq_len:
-            raise ValueError(
-                f"train.batch_tokens ({self.train.batch_tokens}) is less than one row of "
-                f"model.max_seq_len ({self.model.max_seq_len}) tokens"
-            )
-        return self
-
-    @property
-    def rows_per_step(self) -> int:
-        """Rows of max_seq_len tokens in one step."""
-        return self.train.batch_tokens // self.model.max_seq_len
+from dozero.settings import Config, RunConfig
 
 
 def list_presets() -> list[str]:
@@ -299,8 +97,19 @@ def _sections(config: RunConfig) -> Iterator[tuple[str, Config]]:
 
 
 def toml_value(value: object) -> str:
-    """Return a value as TOML writes it: numbers, booleans and strings look as in JSON, all but one control character."""
+    """Return a value as TOML writes it on one line.
+
+    >>> toml_value(("pt", {"weight": 2.0}))
+    '["pt", {weight = 2.0}]'
+    """
+    if isinstance(value, Config):
+        value = value.model_dump()
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {toml_value(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
     assert isinstance(value, bool | int | float | str), type(value)
+    # Numbers, booleans and strings look as in JSON, all but one control character.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -331,7 +140,9 @@ def _known_keys(location: Sequence[int | str]) -> list[str]:
     """Return the keys of the table that holds the last element of `location`."""
     table: Any = RunConfig
     for name in location[:-1]:
-        table = table.model_fields[name].annotation
+        if isinstance(name, str):  # a number stands for one of several tables of a list
+            table = table.model_fields[name].annotation
+            table = get_args(table)[0] if get_origin(table) is tuple else table
     return list(table.model_fields)
 
 

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dozero.artifact import Manifest
-from dozero.config import RunConfig, load_config, to_toml
-from dozero.corpus.build import Corpus
+from dozero.artifact import Manifest, write_artifact
+from dozero.config import load_config, to_toml
+from dozero.settings import RunConfig
+from dozero.corpus.store import WORDS as WORD_FILE
+from dozero.corpus.store import Corpus
 from dozero.dataset.shards import Dataset, build_dataset, open_dataset
 from dozero.tokenizer.tokenizer import Tokenizer, train_char_tokenizer
 
@@ -36,13 +38,21 @@ def tiny_config(*overrides: str) -> RunConfig:
     return load_config(overrides=(*TINY, *overrides))
 
 
+def tiny_corpus(folder: Path, words: Sequence[str] = WORDS) -> Corpus:
+    """Write a corpus of words to `folder`, without curating them, and return it."""
+    about = {"source": "made up", "licence": "CC0-1.0", "language": "en"}
+    manifest = Manifest(kind="corpus", counts={"kept": len(words), "dropped": 0}, about=about)
+    with write_artifact(folder, manifest) as inside:
+        (inside / WORD_FILE).write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+    return Corpus(folder, manifest)
+
+
 def tiny_dataset(
     folder: Path, words: Sequence[str] = WORDS, heldout_percent: float = 20.0
 ) -> tuple[Dataset, Tokenizer]:
     """Write the dataset of the words to `folder` and return it as training opens it, with its tokenizer."""
     tokenizer = train_char_tokenizer(words)
-    about = {"source": "made up", "licence": "CC0-1.0", "language": "en"}
-    corpus = Corpus(list(words), Manifest(kind="corpus", counts={"kept": len(words), "dropped": 0}, about=about))
+    corpus = tiny_corpus(folder.with_name(f"{folder.name}-corpus"), words)
     build_dataset(corpus, tokenizer, heldout_percent, inputs={}, out=folder)
     return open_dataset(folder), tokenizer
 

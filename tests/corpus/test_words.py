@@ -8,7 +8,7 @@ import wordfreq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dozero.config import DataConfig
+from dozero.settings import DataConfig
 from dozero.corpus.document import Document
 from dozero.corpus.words import (
     LARGE_LANGUAGES,

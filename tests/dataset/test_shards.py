@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dozero.artifact import Manifest
-from dozero.corpus.build import Corpus
 from dozero.dataset.shards import build_dataset, encode_documents, open_dataset
 from dozero.dataset.split import is_heldout
 from dozero.errors import ArtifactError, DataError
-from dozero.testing import WORDS, tiny_dataset
+from dozero.testing import WORDS, tiny_corpus, tiny_dataset
 from dozero.tokenizer.tokenizer import END_ID, Tokenizer, train_char_tokenizer
 
 TEXTS = st.lists(st.text(alphabet="abcãçé日🙂", max_size=12), min_size=1, max_size=20)
@@ -124,18 +123,18 @@ def test_flipped_bit_of_a_shard_is_named(name, built, tmp_path):
 
 
 def test_too_few_documents_for_two_splits_are_refused(tmp_path):
-    corpus = Corpus(["casa"], Manifest(kind="corpus"))
+    corpus = tiny_corpus(tmp_path / "corpus", ["casa"])
     with pytest.raises(DataError, match="too few documents") as caught:
-        build_dataset(corpus, train_char_tokenizer(corpus.texts), 20.0, {}, tmp_path / "dataset")
+        build_dataset(corpus, train_char_tokenizer(corpus.texts()), 20.0, {}, tmp_path / "dataset")
     assert caught.value.got == 1
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "corpus"]
 
 
 def test_a_character_without_a_token_is_refused(tmp_path):
-    corpus = Corpus(list(WORDS), Manifest(kind="corpus"))
+    corpus = tiny_corpus(tmp_path / "corpus")
     with pytest.raises(DataError, match="never saw"):
         build_dataset(corpus, train_char_tokenizer(["abc"]), 20.0, {}, tmp_path / "dataset")
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "corpus"]
 
 
 def test_the_index_is_readable_by_people(built):

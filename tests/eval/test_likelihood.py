@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dozero.config import ModelConfig
+from dozero.settings import ModelConfig
 from dozero.dataset.batch import pack_rows
 from dozero.dataset.shards import encode_documents
 from dozero.eval import likelihood

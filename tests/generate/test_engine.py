@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare
 
-from dozero.config import GenerateConfig, ModelConfig
+from dozero.settings import GenerateConfig, ModelConfig
 from dozero.generate.engine import decode
 from dozero.model.transformer import Transformer
 

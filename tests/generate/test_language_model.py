@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from dozero.config import GenerateConfig, ModelConfig
+from dozero.settings import GenerateConfig, ModelConfig
 from dozero.errors import DataError
 from dozero.generate.language_model import LanguageModel
 from dozero.model.hf import write_model_files

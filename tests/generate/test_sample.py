@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from dozero.config import GenerateConfig
+from dozero.settings import GenerateConfig
 from dozero.generate.sample import choose, restrict, with_min_p, with_temperature, with_top_k, with_top_p
 
 JUST_BELOW_ONE = 1 - 2**-53  # the largest random.random()

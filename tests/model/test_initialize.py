@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dozero.config import ModelConfig
+from dozero.settings import ModelConfig
 from dozero.model.initialize import initialize
 from dozero.model.transformer import Transformer
 

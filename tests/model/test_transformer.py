@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dozero.config import ModelConfig
+from dozero.settings import ModelConfig
 from dozero.model.transformer import (
     Normalize,
     Transformer,

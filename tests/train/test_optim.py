@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import nn
 
-from dozero.config import OptimConfig
+from dozero.settings import OptimConfig
 from dozero.model.initialize import initialize
 from dozero.model.transformer import Transformer
 from dozero.testing import tiny_config

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from dozero.cli.display import Display
-    from dozero.config import GenerateConfig
+    from dozero.settings import GenerateConfig
     from dozero.generate.language_model import LanguageModel
 
 CANDIDATES_SHOWN = 5

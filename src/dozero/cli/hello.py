@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from dozero.cli.display import Display
     from dozero.cli.session import Job
-    from dozero.config import RunConfig
+    from dozero.settings import RunConfig
     from dozero.device import Device
     from dozero.eval.likelihood import Surprise
     from dozero.pipeline.stages import Prepared, Workspace
@@ -75,7 +77,7 @@ def _open(folder: Path, lang: str | None, words: Path | None, seed: int | None, 
         write_workspace(folder, "words", lang or pick_language(), source)
     job = open_job(file, overrides, DEFAULT_RUN, fresh=fresh)
     data = job.config.data
-    asked, has = (source, data.source) if source else (lang, data.lang if data.source == "words" else None)
+    asked, has = (source, data.source) if source else (lang, None if data.source else data.lang)
     if asked and has and asked != has:
         raise ConfigError("holds other words", where=folder, expected=asked, got=has, next="--out another-folder")
     return job
@@ -177,15 +179,15 @@ def _tell_tokens(display: Display, data: Prepared) -> None:
         tokenizer.alphabet if len(tokenizer.alphabet) <= ALPHABET_SHOWN else tokenizer.alphabet[:ALPHABET_SHOWN] + "..."
     )
     display.say("tokens_alphabet", 3, alphabet=alphabet, count=len(tokenizer.alphabet), vocab=tokenizer.vocab_size)
-    for word in _three_words(data.corpus.texts):
+    for word in _three_words(data.corpus.texts()):
         ids = " ".join(str(i) for i in tokenizer.encode(word).tolist())
         display.line(f"   {word:<14} {ids}")
 
 
-def _three_words(texts: list[str]) -> list[str]:
+def _three_words(texts: Iterator[str]) -> list[str]:
     """Return three common words of six letters or more where there are such, else any three."""
-    long_enough = [text for text in texts[:2000] if len(text) >= 6]
-    return (long_enough or texts)[:3]
+    common = list(itertools.islice(texts, 2000))
+    return ([text for text in common if len(text) >= 6] or common)[:3]
 
 
 def _tell_model(display: Display, config: RunConfig, data: Prepared) -> None:

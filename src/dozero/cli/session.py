@@ -9,7 +9,8 @@ from pathlib import Path
 from dozero.cli.display import Display, show_stop
 from dozero.cli.messages import number
 from dozero.cli.signals import stop_on_signals
-from dozero.config import RunConfig, load_config
+from dozero.config import load_config
+from dozero.settings import RunConfig
 from dozero.device import Device, apply_device, pick_device
 from dozero.errors import Interrupted
 from dozero.pipeline.stages import Prepared, Workspace, prepare

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from dozero.cli.display import Display
-    from dozero.config import RunConfig
+    from dozero.settings import RunConfig
     from dozero.pipeline.stages import Prepared
 
 

@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dozero.artifact import Manifest, open_artifact, sha256_of, write_artifact, write_json
-from dozero.config import DataConfig
+from dozero.artifact import Manifest, sha256_of, write_artifact, write_json
+from dozero.settings import DataConfig
+from dozero.corpus.store import WORDS, Corpus, open_corpus
 from dozero.corpus.words import curate_words
 from dozero.errors import DataError
 
 SAMPLES_PER_REASON = 8
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """The documents of a corpus folder, and its manifest."""
-
-    texts: list[str]
-    manifest: Manifest
-
-
 def corpus_inputs(config: DataConfig) -> dict[str, str]:
     """Return the fingerprint of what the corpus is read from: the package's version, or the file's hash."""
     from importlib import metadata
 
-    if config.source == "words":
+    if not config.source:
         return {"wordfreq": metadata.version("wordfreq")}
     path = Path(config.source)
     if not path.is_file():
@@ -58,17 +50,11 @@ def build_corpus(config: DataConfig, out: Path) -> Corpus:
         about={"source": kept[0].source, "licence": kept[0].licence, "language": config.lang},
     )
     with write_artifact(out, manifest) as folder:
-        (folder / "words.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+        (folder / WORDS).write_text("\n".join(texts) + "\n", encoding="utf-8")
         with (folder / "dropped.tsv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, delimiter="\t", lineterminator="\n").writerows(dropped)
         write_json(folder / "report.json", {**manifest.counts, **manifest.about, "samples": samples})
-    return Corpus(texts, manifest)
-
-
-def open_corpus(path: Path) -> Corpus:
-    """Return the corpus at `path`, verified."""
-    manifest = open_artifact(path, "corpus")
-    return Corpus((path / "words.txt").read_text(encoding="utf-8").split("\n")[:-1], manifest)
+    return Corpus(out, manifest)
 
 
 def known_words(path: Path) -> frozenset[str]:
@@ -79,4 +65,4 @@ def known_words(path: Path) -> frozenset[str]:
             dropped = [row[0] for row in csv.reader(file, delimiter="\t")]
     finally:
         csv.field_size_limit(limit)
-    return frozenset(open_corpus(path).texts).union(dropped)
+    return frozenset(open_corpus(path).texts()).union(dropped)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -12,13 +11,16 @@ class Document(NamedTuple):  # a quarter of a million are made before the first 
 
     text: str
     source: str
+    """Path or URL, then `!member` inside an archive and `#record` inside a file of many, as in a.zip!b.jsonl#3."""
     licence: str
+    """SPDX identifier or words; empty when nobody told."""
+    lang: str = ""
+    """Code of the language it was found to be in; empty when nobody looked."""
+    collection: str = ""
+    """Name of the entry of data.sources it came from: what is mixed by weight."""
 
     @property
     def id(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the text."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
-
-Filter = Callable[[Document], str | None]
-"""Returns None to keep a document, or the reason to drop it."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from dozero.config import DataConfig
-from dozero.corpus.document import Document, Filter
+from dozero.settings import DataConfig
+from dozero.corpus.document import Document
 from dozero.errors import ConfigError, DataError, did_you_mean
 
 WORD_LICENCE = "CC BY-SA 4.0 (data of wordfreq)"
@@ -28,6 +28,9 @@ SCRIPT_SHARE = 0.05
 LARGEST_ALPHABET = 200
 # The first words of the Unicode names of ー and 々, which are written in these scripts and in no other.
 SCRIPT_OF_MARKS = {"KATAKANA-HIRAGANA": "KATAKANA", "IDEOGRAPHIC": "CJK"}
+
+WordFilter = Callable[[Document], str | None]
+"""Returns None to keep a word, or the reason to drop it."""
 
 
 def list_languages() -> list[str]:
@@ -83,7 +86,7 @@ def read_word_file(path: Path) -> Iterator[Document]:
 
 def read_words(config: DataConfig) -> Iterator[Document]:
     """Yield the words that `config.source` names: the catalog's, or a file's."""
-    return read_catalog(config.lang) if config.source == "words" else read_word_file(Path(config.source))
+    return read_catalog(config.lang) if not config.source else read_word_file(Path(config.source))
 
 
 def not_letters(document: Document) -> str | None:
@@ -93,7 +96,7 @@ def not_letters(document: Document) -> str | None:
     return "not only letters"
 
 
-def by_length(shortest: int, longest: int) -> Filter:
+def by_length(shortest: int, longest: int) -> WordFilter:
     """Return a filter on the number of letters."""
 
     def judge(document: Document) -> str | None:
@@ -104,7 +107,7 @@ def by_length(shortest: int, longest: int) -> Filter:
     return judge
 
 
-def by_foreign_use(lang: str, ratio: float) -> Filter:
+def by_foreign_use(lang: str, ratio: float) -> WordFilter:
     """Return a filter that drops words `ratio` times more frequent in another large language.
 
     It takes names, brands and English along; a few words shared by two languages go with them.
@@ -142,7 +145,7 @@ def _rarity(languages: Sequence[str], among: Iterable[str] | None = None) -> dic
     return rarity
 
 
-def by_alphabet(letters: frozenset[str]) -> Filter:
+def by_alphabet(letters: frozenset[str]) -> WordFilter:
     """Return a filter that drops words with a letter outside the alphabet."""
 
     def judge(document: Document) -> str | None:
@@ -174,13 +177,13 @@ def find_alphabet(words: Sequence[Document]) -> frozenset[str]:
 
 def curate_words(config: DataConfig) -> tuple[list[Document], list[tuple[str, str]]]:
     """Return the words kept, in the order of the source, and each word dropped with its reason."""
-    filters: list[Filter] = [_once(), not_letters, by_length(config.min_letters, config.max_letters)]
-    if config.source == "words":
+    filters: list[WordFilter] = [_once(), not_letters, by_length(config.min_letters, config.max_letters)]
+    if not config.source:
         check_language(config.lang)
-    if config.source == "words" and config.foreign_ratio:
+    if not config.source and config.foreign_ratio:
         filters.append(by_foreign_use(config.lang, config.foreign_ratio))
     kept, dropped = _sieve(read_words(config), filters)
-    if config.source == "words":
+    if not config.source:
         kept, odd = _sieve(iter(kept), [by_alphabet(find_alphabet(kept))])
         dropped += odd
     if config.max_words:
@@ -202,7 +205,7 @@ def _script(letter: str) -> str:
     return SCRIPT_OF_MARKS.get(script, script)
 
 
-def _once() -> Filter:
+def _once() -> WordFilter:
     seen: set[str] = set()
 
     def judge(document: Document) -> str | None:
@@ -214,7 +217,7 @@ def _once() -> Filter:
     return judge
 
 
-def _sieve(documents: Iterator[Document], filters: list[Filter]) -> tuple[list[Document], list[tuple[str, str]]]:
+def _sieve(documents: Iterator[Document], filters: list[WordFilter]) -> tuple[list[Document], list[tuple[str, str]]]:
     kept: list[Document] = []
     dropped: list[tuple[str, str]] = []
     for document in documents:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dozero.artifact import Manifest, open_artifact, write_artifact, write_json
-from dozero.corpus.build import Corpus
+from dozero.corpus.store import Corpus
 from dozero.dataset.split import is_heldout
 from dozero.errors import DataError
 from dozero.tokenizer.tokenizer import END_ID, Tokenizer
@@ -56,14 +56,14 @@ def build_dataset(
 ) -> Dataset:
     """Split the documents, encode them and write train.bin, heldout.bin and index.json to `out`."""
     parts: dict[str, list[str]] = {name: [] for name in SPLITS}
-    for text in corpus.texts:
+    for text in corpus.texts():
         parts["heldout" if is_heldout(text, heldout_percent) else "train"].append(text)
     for name, texts in parts.items():
         if not texts:
             raise DataError(
                 f"too few documents: none fell into the {name} split",
                 expected="enough documents for both splits (a hundred or more)",
-                got=len(corpus.texts),
+                got=sum(map(len, parts.values())),
             )
     streams = {name: encode_documents(texts, tokenizer) for name, texts in parts.items()}
     manifest = Manifest(

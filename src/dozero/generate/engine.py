@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dozero.config import GenerateConfig
+from dozero.settings import GenerateConfig
 from dozero.generate.sample import choose
 from dozero.model.transformer import Transformer
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from dozero.config import GenerateConfig
+from dozero.settings import GenerateConfig
 from dozero.errors import DataError
 from dozero.generate.engine import Step, decode
 from dozero.generate.sample import restrict

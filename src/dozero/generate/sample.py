@@ -10,7 +10,7 @@ import math
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dozero.config import GenerateConfig
+from dozero.settings import GenerateConfig
 
 
 def with_temperature(logits: Float[Tensor, "B V"], temperature: float) -> Float[Tensor, "B V"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dozero.config import ModelConfig
+from dozero.settings import ModelConfig
 
 
 @dataclass(frozen=True)

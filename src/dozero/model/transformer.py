@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from dozero.config import ModelConfig
+from dozero.settings import ModelConfig
 
 Rope = tuple[Float[Tensor, "T 1 D"], Float[Tensor, "T 1 D"], Float[Tensor, "D D"]]
 

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from dozero.artifact import Manifest, is_current, lock
-from dozero.config import GenerateConfig, RunConfig, build_config, load_config
-from dozero.corpus.build import Corpus, build_corpus, corpus_inputs, corpus_settings, open_corpus
+from dozero.config import build_config, load_config
+from dozero.settings import GenerateConfig, RunConfig
+from dozero.corpus.build import build_corpus, corpus_inputs, corpus_settings
+from dozero.corpus.store import Corpus, open_corpus
 from dozero.dataset.shards import Dataset, build_dataset, open_dataset
 from dozero.device import Device
 from dozero.errors import ArtifactError, ConfigError

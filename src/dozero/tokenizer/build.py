@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from dozero.artifact import Manifest
-from dozero.config import TokenizerConfig
-from dozero.corpus.build import Corpus
+from dozero.settings import TokenizerConfig
+from dozero.corpus.store import Corpus
 from dozero.tokenizer.tokenizer import Tokenizer, save_tokenizer, train_char_tokenizer
 
 
 def build_tokenizer(corpus: Corpus, config: TokenizerConfig, out: Path) -> Tokenizer:
     """Train the tokenizer that `config.kind` names on the corpus and write it to `out`."""
-    tokenizer = train_char_tokenizer(corpus.texts)
+    tokenizer = train_char_tokenizer(corpus.texts())
     manifest = Manifest(
         kind="tokenizer",
         inputs={"corpus": corpus.manifest.fingerprint},

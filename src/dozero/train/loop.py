@@ -21,7 +21,8 @@ from dozero.artifact import (
     sweep_leftovers,
     write_artifact,
 )
-from dozero.config import RunConfig, load_config, to_toml
+from dozero.config import load_config, to_toml
+from dozero.settings import RunConfig
 from dozero.dataset.batch import Rows, batch_of_step, pack_rows
 from dozero.dataset.shards import Dataset
 from dozero.device import Device, generator

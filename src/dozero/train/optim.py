@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dozero.config import OptimConfig
+from dozero.settings import OptimConfig
 
 # Quintic Newton-Schulz coefficients of Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/): they push
 # singular values towards 1 fast rather than exactly; after five rounds all lie between about 0.7 and 1.2.

@@ -6,7 +6,7 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from dozero.config import ModelConfig, RunConfig
+from dozero.settings import ModelConfig, RunConfig
 from dozero.dataset.batch import batch_of_step, pack_rows
 from dozero.dataset.shards import Dataset
 from dozero.device import Device
