@@ -31,6 +31,7 @@ ORDER = (
         "settings",
         "config",
         "artifact",
+        "processes",
         "hardware",
         "device",
         "stories",

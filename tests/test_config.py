@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dozero.config import build_config, list_presets, load_config, merge, parse_override, to_toml, toml_value
-from dozero.settings import Config, ModelConfig, RunConfig
 from dozero.errors import ConfigError
+from dozero.settings import Config, ModelConfig, RunConfig
 
 BOUNDS = ("ge", "gt", "le", "lt", "multiple_of")
 

@@ -64,7 +64,6 @@ __all__ = [
 
 if TYPE_CHECKING:
     from dozero.config import load_config
-    from dozero.settings import GenerateConfig, ModelConfig, RunConfig
     from dozero.corpus.document import Document
     from dozero.dataset.batch import Batch, Rows, batch_of_step, pack_rows
     from dozero.dataset.shards import Dataset, open_dataset
@@ -75,6 +74,7 @@ if TYPE_CHECKING:
     from dozero.model.cost import model_cost
     from dozero.model.transformer import Transformer
     from dozero.pipeline.stages import Workspace, prepared, run_stages
+    from dozero.settings import GenerateConfig, ModelConfig, RunConfig
     from dozero.tokenizer.tokenizer import Tokenizer
     from dozero.train.loop import train
     from dozero.train.step import train_step

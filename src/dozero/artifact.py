@@ -28,6 +28,7 @@ from dozero.errors import ArtifactError
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+LOCK_FILE = "run.lock"
 _TEMPORARY = ".writing-"
 _REPLACED = ".replaced-"
 
@@ -183,7 +184,7 @@ def lock(folder: Path) -> Iterator[None]:
     """
     with explain_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / "run.lock", "a+", encoding="utf-8")  # noqa: SIM115 - held open as long as the lock
+        file = open(folder / LOCK_FILE, "a+", encoding="utf-8")  # noqa: SIM115 - held open as long as the lock
     with file:
         if not _try_lock(file):
             file.seek(0)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from dozero.artifact import Manifest, write_artifact
 from dozero.config import load_config, to_toml
-from dozero.settings import RunConfig
 from dozero.corpus.store import WORDS as WORD_FILE
 from dozero.corpus.store import Corpus
 from dozero.dataset.shards import Dataset, build_dataset, open_dataset
+from dozero.settings import RunConfig
 from dozero.tokenizer.tokenizer import Tokenizer, train_char_tokenizer
 
 _SYLLABLES = ("ba", "de", "li", "mo", "nu", "ra")

@@ -10,14 +10,20 @@ import pytest
 import wordfreq
 
 from dozero.artifact import open_artifact, sha256_of
-from dozero.settings import DataConfig
-from dozero.corpus.build import build_corpus, corpus_inputs, known_words
+from dozero.corpus.build import WORD_SETTINGS, build_corpus, corpus_inputs, corpus_settings, known_words
 from dozero.corpus.store import open_corpus
 from dozero.corpus.words import USER_LICENCE, WORD_LICENCE
 from dozero.errors import ArtifactError, DataError
+from dozero.settings import CurateConfig, DataConfig
 
 KEPT = ("coração", "mãe", "日本", "ёж", "rua")
 DROPPED = {"co2": "not only letters", 'say "hi"\tnow': "not only letters", "x": "too short", "a,b": "not only letters"}
+
+
+def build(data, out):
+    assert list(build_corpus(data, CurateConfig(), out, corpus_inputs(data))) == []
+    return open_corpus(out)
+
 
 
 @pytest.fixture
@@ -32,7 +38,7 @@ def english(tmp_path_factory):
     path = tmp_path_factory.mktemp("english") / "corpus"
     jaxtyping.config.update("jaxtyping_disable", True)
     began = time.perf_counter()
-    corpus = build_corpus(DataConfig(lang="en"), path)
+    corpus = build(DataConfig(lang="en"), path)
     seconds = time.perf_counter() - began
     jaxtyping.config.update("jaxtyping_disable", False)
     return corpus, path, seconds
@@ -67,21 +73,21 @@ def test_a_corpus_of_the_catalog_tells_licence_and_version(english):
 
 
 def test_what_is_built_is_what_is_opened(config, tmp_path):
-    built = build_corpus(config, tmp_path / "corpus")
+    built = build(config, tmp_path / "corpus")
     opened = open_corpus(tmp_path / "corpus")
     assert list(opened.texts()) == list(built.texts()) == list(KEPT)
     assert opened.manifest == built.manifest
 
 
 def test_every_dropped_word_is_kept_with_its_reason_and_known(config, tmp_path):
-    build_corpus(config, tmp_path / "corpus")
+    build(config, tmp_path / "corpus")
     with (tmp_path / "corpus" / "dropped.tsv").open(encoding="utf-8", newline="") as file:
         assert dict(csv.reader(file, delimiter="\t")) == DROPPED
     assert known_words(tmp_path / "corpus") == {*KEPT, *DROPPED}
 
 
 def test_the_report_counts_and_shows_samples(config, tmp_path):
-    build_corpus(config, tmp_path / "corpus")
+    build(config, tmp_path / "corpus")
     report = json.loads((tmp_path / "corpus" / "report.json").read_text(encoding="utf-8"))
     assert (report["kept"], report["dropped"]) == (len(KEPT), len(DROPPED))
     assert report["by_reason"] == Counter(DROPPED.values())
@@ -90,17 +96,17 @@ def test_the_report_counts_and_shows_samples(config, tmp_path):
 
 
 def test_the_manifest_tells_the_hash_of_the_file_the_settings_and_the_licence(config, tmp_path):
-    build_corpus(config, tmp_path / "corpus")
+    build(config, tmp_path / "corpus")
     manifest = open_artifact(tmp_path / "corpus", "corpus")
     assert manifest.inputs == {"words.txt": sha256_of(tmp_path / "words.txt")} == corpus_inputs(config)
-    assert manifest.config == config.model_dump(exclude={"heldout_percent"})
+    assert manifest.config == config.model_dump(include=set(WORD_SETTINGS)) == corpus_settings(config, CurateConfig())
     assert manifest.about == {"source": "words.txt", "licence": USER_LICENCE, "language": "pt"}
     assert set(manifest.files) == {"words.txt", "dropped.tsv", "report.json"}
 
 
 def test_the_fingerprint_follows_from_file_and_settings(config, tmp_path):
     def fingerprint(changed, name):
-        return build_corpus(changed, tmp_path / name).manifest.fingerprint
+        return build(changed, tmp_path / name).manifest.fingerprint
 
     first = fingerprint(config, "a")
     assert fingerprint(config, "b") == first
@@ -113,12 +119,12 @@ def test_the_fingerprint_follows_from_file_and_settings(config, tmp_path):
 def test_a_line_as_long_as_a_book_is_dropped_and_known(config, tmp_path):
     book = "era uma vez " * 20_000
     (tmp_path / "words.txt").write_text("\n".join([*KEPT, book]), encoding="utf-8")
-    build_corpus(config, tmp_path / "corpus")
+    build(config, tmp_path / "corpus")
     assert known_words(tmp_path / "corpus") == {*KEPT, book.strip()}
 
 
 def test_an_altered_corpus_is_not_opened(config, tmp_path):
-    build_corpus(config, tmp_path / "corpus")
+    build(config, tmp_path / "corpus")
     (tmp_path / "corpus" / "words.txt").write_text("outra\n", encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"words\.txt"):
         open_corpus(tmp_path / "corpus")
@@ -130,5 +136,5 @@ def test_a_source_that_is_no_file_is_refused_before_anything_is_written(tmp_path
         with pytest.raises(DataError, match="no such word file"):
             corpus_inputs(config)
         with pytest.raises(DataError):
-            build_corpus(config, tmp_path / "corpus")
+            build(config, tmp_path / "corpus")
     assert not (tmp_path / "corpus").exists()

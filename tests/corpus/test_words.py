@@ -8,7 +8,6 @@ import wordfreq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dozero.settings import DataConfig
 from dozero.corpus.document import Document
 from dozero.corpus.words import (
     LARGE_LANGUAGES,
@@ -26,6 +25,7 @@ from dozero.corpus.words import (
     read_word_file,
 )
 from dozero.errors import ConfigError, DataError
+from dozero.settings import DataConfig
 
 
 def documents(*words):

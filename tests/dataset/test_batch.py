@@ -11,17 +11,24 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dozero.dataset import batch as batch_module
 from dozero.dataset.batch import (
     IGNORE,
     Batch,
+    Mix,
     _mix,
     batch_of_step,
+    count_epochs,
     gather_batch,
+    lay_out_turn,
     pack_rows,
     permutation,
     rows_of_step,
+    share_turn,
 )
-from dozero.dataset.shards import TokenStream
+from dozero.dataset.stream import Collection, TokenStream
+from dozero.model.transformer import Transformer
+from dozero.settings import ModelConfig
 
 LENGTHS = st.lists(st.integers(1, 45), min_size=1, max_size=60)
 WIDTHS = st.integers(1, 40)
@@ -29,8 +36,16 @@ SEEDS = st.integers(0, 2**64 - 1)
 
 
 def stream_of(lengths):
-    bounds = np.cumsum([0, *lengths])
-    return TokenStream(np.arange(bounds[-1] + 1, dtype=np.uint32), bounds[:-1].astype(np.int64), int(bounds[-1]), 0)
+    return mixed_stream([("", 1.0, lengths)])
+
+
+def mixed_stream(collections, per_shard=10**9):
+    """Collections of documents of these lengths, by name and weight, in shards of so many tokens."""
+    bounds = np.cumsum([0, *(length for _, _, lengths in collections for length in lengths)])
+    ids = np.arange(bounds[-1] + 1, dtype=np.uint32)
+    shards = tuple(ids[at : at + per_shard] for at in range(0, len(ids), per_shard))
+    told = (Collection(name, len(x), sum(x), sum(x), sum(x), weight) for name, weight, x in collections)
+    return TokenStream(shards, bounds[:-1].astype(np.int64), tuple(told))
 
 
 def all_rows(lengths, T):
@@ -132,6 +147,26 @@ def test_a_row_is_the_same_in_any_batch(data, lengths, T):
     assert batch.target_tokens == int((batch.targets != IGNORE).sum())
 
 
+@given(lengths=LENGTHS, T=WIDTHS, per_shard=st.integers(1, 50))
+def test_a_batch_is_the_same_however_the_stream_is_cut_into_shards(lengths, T, per_shard):
+    _, whole = all_rows(lengths, T)
+    rows = pack_rows(mixed_stream([("", 1.0, lengths)], per_shard), T)
+    batch = gather_batch(rows, np.arange(len(rows)))
+    assert len(rows.shards) == -(-(sum(lengths) + 1) // per_shard)
+    for name in ("ids", "targets", "segments"):
+        assert torch.equal(getattr(batch, name), getattr(whole, name))
+
+
+@given(lengths=LENGTHS, T=WIDTHS, at_once=st.integers(1, 20))
+def test_packing_in_portions_changes_nothing(lengths, T, at_once):
+    whole = pack_rows(stream_of(lengths), T)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch_module, "DOCUMENTS_AT_ONCE", at_once)
+        parts = pack_rows(stream_of(lengths), T)
+    for name in ("piece_start", "piece_length", "first"):
+        assert np.array_equal(getattr(whole, name), getattr(parts, name))
+
+
 def test_words_of_usual_length_leave_little_empty():
     lengths = np.random.default_rng(0).integers(3, 13, size=5000).tolist()
     rows = pack_rows(stream_of(lengths), 32)
@@ -142,11 +177,16 @@ def test_words_of_usual_length_leave_little_empty():
 # --- order ---------------------------------------------------------------------------------------------------------
 
 
+def plain(count):
+    """The mix of rows that take no turns."""
+    return Mix((count,), (1,))
+
+
 @given(count=st.integers(1, 60), per_step=st.integers(1, 100), seed=SEEDS)
 def test_each_epoch_sees_each_row_once(count, per_step, seed):
     steps = -(-3 * count // per_step)
-    seen = np.concatenate([rows_of_step(count, per_step, seed, step) for step in range(steps)])
-    assert all(len(rows_of_step(count, per_step, seed, step)) == per_step for step in range(steps))
+    seen = np.concatenate([rows_of_step(plain(count), per_step, seed, step) for step in range(steps)])
+    assert all(len(rows_of_step(plain(count), per_step, seed, step)) == per_step for step in range(steps))
     for epoch in range(3):
         assert sorted(seen[epoch * count : (epoch + 1) * count]) == list(range(count))
 
@@ -154,11 +194,11 @@ def test_each_epoch_sees_each_row_once(count, per_step, seed):
 @given(count=st.integers(1, 60), per_step=st.integers(1, 20), seed=SEEDS, step=st.integers(0, 10**9))
 @settings(max_examples=30)
 def test_a_step_is_found_without_the_steps_before_it(count, per_step, seed, step):
-    now = rows_of_step(count, per_step, seed, step)
+    now = rows_of_step(plain(count), per_step, seed, step)
     for other in (step + 7, 0, step + 1):
-        rows_of_step(count, per_step, seed, other)
+        rows_of_step(plain(count), per_step, seed, other)
     permutation.cache_clear()
-    assert np.array_equal(now, rows_of_step(count, per_step, seed, step))
+    assert np.array_equal(now, rows_of_step(plain(count), per_step, seed, step))
 
 
 @given(count=st.integers(0, 200), seed=SEEDS, epoch=st.integers(0, 2**40))
@@ -191,10 +231,135 @@ def test_the_order_is_the_same_in_every_version():
     assert permutation(10, 7, 3).tolist() == [2, 7, 6, 1, 8, 9, 0, 3, 4, 5]
 
 
+# --- mixing --------------------------------------------------------------------------------------------------------
+
+WEIGHTS = st.lists(st.integers(1, 400).map(lambda n: n / 100), min_size=2, max_size=6)
+SIZES = st.lists(st.integers(1, 30), min_size=2, max_size=6)
+
+
+WEIGHTED = st.lists(st.tuples(st.integers(1, 400).map(lambda n: n / 100), st.integers(1, 30)), min_size=2, max_size=6)
+
+
+def mix_of(weighted):
+    """The weights, and the mix, of (weight, rows) pairs."""
+    weights, sizes = zip(*weighted, strict=True)
+    return weights, Mix(sizes, share_turn(list(weights)))
+
+
+def rows_given(mix, per_step, seed, steps):
+    return np.concatenate([rows_of_step(mix, per_step, seed, step) for step in range(steps)])
+
+
+@given(weighted=WEIGHTED, per_step=st.integers(1, 40), seed=SEEDS)
+def test_every_prefix_holds_each_share_within_one_row(weighted, per_step, seed):
+    weights, mix = mix_of(weighted)
+    rows = rows_given(mix, per_step, seed, -(-400 // per_step))
+    groups = np.searchsorted(np.cumsum(mix.sizes), rows, side="right")
+    given_so_far = np.cumsum(groups[:, None] == np.arange(len(weights)), axis=0)
+    ideal = np.outer(np.arange(1, len(rows) + 1), np.array(weights) / sum(weights))
+    assert np.abs(given_so_far - ideal).max() < 1
+
+
+@given(weighted=WEIGHTED, per_step=st.integers(1, 40), seed=SEEDS)
+def test_no_row_comes_twice_within_an_epoch_of_its_collection(weighted, per_step, seed):
+    _, mix = mix_of(weighted)
+    rows = rows_given(mix, per_step, seed, -(-300 // per_step))
+    orders = set()
+    for end, size in zip(np.cumsum(mix.sizes), mix.sizes, strict=True):
+        own = rows[(rows >= end - size) & (rows < end)]
+        for at in range(0, len(own) - size + 1, size):
+            assert sorted(own[at : at + size]) == list(range(end - size, end))
+            orders.add((size, *(own[at : at + size] - end)))
+    epochs = sum(np.sum((rows >= e - n) & (rows < e)) // n for e, n in zip(np.cumsum(mix.sizes), mix.sizes, strict=True))
+    if min(mix.sizes) >= 20:
+        assert len(orders) == epochs, "each epoch of each collection has an order of its own"
+
+
+@given(weighted=WEIGHTED, per_step=st.integers(1, 20), seed=SEEDS, step=st.integers(0, 10**9))
+def test_a_mixed_step_is_found_without_the_steps_before_it(weighted, per_step, seed, step):
+    _, mix = mix_of(weighted)
+    now = rows_of_step(mix, per_step, seed, step)
+    both = rows_of_step(mix, 2 * per_step, seed, step // 2)
+    permutation.cache_clear()
+    lay_out_turn.cache_clear()
+    assert np.array_equal(now, rows_of_step(mix, per_step, seed, step))
+    assert np.array_equal(now, np.split(both, 2)[step % 2]), "rows do not depend on how many make a step"
+
+
+@given(sizes=SIZES, T=st.integers(20, 40))
+def test_weights_of_one_mix_by_size_as_if_there_were_one_collection(sizes, T):
+    lengths = list(itertools.chain(*([7] * n for n in sizes)))
+    mixed = pack_rows(mixed_stream([(str(i), 1.0, [7] * n) for i, n in enumerate(sizes)]), T)
+    alone = pack_rows(stream_of(lengths), T)
+    assert mixed.mix == alone.mix == plain(len(alone))
+    for name in ("piece_start", "piece_length", "first"):
+        assert np.array_equal(getattr(mixed, name), getattr(alone, name))
+
+
+@given(data=st.data(), T=WIDTHS, weights=WEIGHTS)
+def test_collections_mixed_by_weight_share_no_row(data, T, weights):
+    lengths = [data.draw(st.lists(st.integers(1, 45), max_size=12)) for _ in weights]
+    lengths[-1] = lengths[-1] or [3]
+    weights[0] = 1.25
+    rows = pack_rows(mixed_stream([(str(i), w, x) for i, (w, x) in enumerate(zip(weights, lengths, strict=True))]), T)
+    batch = gather_batch(rows, np.arange(len(rows)))
+    collection_of = np.repeat(np.arange(len(weights)), [sum(x) for x in lengths])
+    held = batch.targets != IGNORE
+    assert sorted(batch.ids[held].tolist()) == list(range(sum(map(sum, lengths))))
+    of_rows = [set(collection_of[ids[filled].numpy()]) for ids, filled in zip(batch.ids, held, strict=True)]
+    assert all(len(collections) == 1 for collections in of_rows)
+    firsts = [next(iter(collections)) for collections in of_rows]
+    assert [firsts.count(i) for i, x in enumerate(lengths) if x] == list(rows.mix.sizes)
+    assert firsts == sorted(firsts)
+    assert rows.mix.turn == share_turn([w for w, x in zip(weights, lengths, strict=True) if x] if len(rows.mix.sizes) > 1 else [1.0])
+
+
+@given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=8))
+def test_any_weights_become_a_turn_of_bounded_length(weights):
+    turn = share_turn(weights)
+    assert min(turn) >= 1
+    assert sum(turn) <= 2**16 + len(weights)
+    for whole, weight in zip(turn, weights, strict=True):
+        assert abs(whole / sum(turn) - weight / sum(weights)) <= (1 + len(weights)) / 2**16
+
+
+def test_an_odd_turn_keeps_its_shares_too():
+    """Weights whose least whole numbers are too large are rounded; the turn still obeys the quota at every place."""
+    turn = share_turn([1.2345678, 0.0001234, 3.3333333, 0.7654321])
+    groups, before = lay_out_turn(turn)
+    given_so_far = np.cumsum(groups[:, None] == np.arange(4), axis=0)
+    ideal = np.outer(np.arange(1, sum(turn) + 1), np.array(turn) / sum(turn))
+    assert np.abs(given_so_far - ideal).max() < 1
+    assert given_so_far[-1].tolist() == list(turn)
+    assert np.array_equal(before, given_so_far[np.arange(len(groups)), groups] - 1)
+
+
+def test_epochs_are_counted_for_each_collection():
+    stream = mixed_stream([("small", 3.0, [10] * 10), ("none", 9.0, []), ("large", 1.0, [10] * 100)])
+    assert count_epochs(stream, 2000) == {"small": 15.0, "large": 0.5}
+    assert count_epochs(mixed_stream([("a", 1.0, [10] * 10), ("b", 1.0, [10] * 30)]), 800) == {"a": 2.0, "b": 2.0}
+    rows = pack_rows(stream, 10)
+    assert rows.mix == Mix((10, 100), (3, 1))
+    given_rows = rows_given(rows.mix, 8, 0, 25)
+    assert np.bincount(given_rows, minlength=110).tolist() == [15] * 10 + np.bincount(given_rows)[10:].tolist()
+
+
+@given(documents=st.integers(1, 60))
+def test_a_part_of_the_documents_is_of_every_collection(documents):
+    stream = mixed_stream([("a", 1.0, [5] * 40), ("b", 1.0, [5] * 10), ("c", 1.0, [5] * 1)])
+    rows = pack_rows(stream, 5, documents)
+    taken = np.searchsorted([200, 250], rows.piece_start, side="right")
+    assert np.bincount(taken).tolist() == [min(n, -(-documents * n // 51)) for n in (40, 10, 1)]
+
+
+# --- batches -------------------------------------------------------------------------------------------------------
+
+
 def test_the_batch_of_a_step_holds_its_rows():
     rows, whole = all_rows([3, 9, 4, 8, 20, 1, 7, 7], 10)
     batch = batch_of_step(rows, 3, seed=5, step=2)
-    assert torch.equal(batch.ids, whole.ids[rows_of_step(len(rows), 3, 5, 2)])
+    assert torch.equal(batch.ids, whole.ids[rows_of_step(rows.mix, 3, 5, 2)])
+    assert rows.mix == plain(len(rows))
 
 
 def test_a_batch_on_the_cpu_stays_as_it_is():
@@ -204,3 +369,38 @@ def test_a_batch_on_the_cpu_stays_as_it_is():
     assert isinstance(moved, Batch)
     assert moved.ids.device.type == moved.targets.device.type == moved.segments.device.type == "meta"
     assert moved.target_tokens == batch.target_tokens
+
+
+@given(data=st.data(), lengths=st.lists(st.integers(1, 20), min_size=2, max_size=12))
+@settings(max_examples=20)
+def test_no_document_is_judged_by_what_shares_its_row(data, lengths):
+    """Through the model: other tokens in all other documents, and in the padding, leave its surprise as it was."""
+    T, vocab_size = 24, 11
+    shape = ModelConfig(d_model=16, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=8, d_ff=32, max_seq_len=T)
+    model = Transformer(shape, vocab_size)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel())))
+    rows = pack_rows(stream_of(lengths), T)
+    chosen = data.draw(st.integers(0, len(rows) - 1))
+    row = gather_batch(rows, np.array([chosen]))
+    judged = data.draw(st.integers(0, int(row.segments.max())))
+    mine = row.segments == judged
+    surprises = []
+    for offset in (0, 5):
+        ids = torch.where(mine, row.ids, row.ids + offset) % vocab_size
+        logits = model(ids, row.segments).flatten(0, 1)
+        targets = torch.where(row.targets == IGNORE, IGNORE, row.targets % vocab_size).flatten()
+        loss = torch.nn.functional.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="none")
+        surprises.append(loss.view(1, T)[mine])
+    assert torch.equal(*surprises)
+
+
+def test_what_does_not_fill_a_row_costs_nothing_and_teaches_nothing():
+    rows = pack_rows(stream_of([3, 4]), 10)
+    batch = gather_batch(rows, np.array([0]))
+    logits = torch.randn(1, 10, 8, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
+    loss.backward()
+    assert (logits.grad[:, 7:] == 0).all()
+    assert (logits.grad[:, :7] != 0).all()

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dozero.settings import ModelConfig
 from dozero.dataset.batch import pack_rows
-from dozero.dataset.shards import encode_documents
+from dozero.dataset.stream import encode_documents
 from dozero.eval import likelihood
 from dozero.eval.likelihood import Surprise, measure_surprise, total_nats
 from dozero.model.transformer import Transformer
+from dozero.settings import ModelConfig
 from dozero.tokenizer.tokenizer import END_ID, train_char_tokenizer
 
 TOKENIZER = train_char_tokenizer(["coração", "mãe"])
@@ -57,6 +57,7 @@ def test_it_is_the_sum_over_documents_each_read_alone(documents):
     surprise = measure_surprise(model, encode_documents(documents, TOKENIZER))
     assert surprise.nats == pytest.approx(nats_document_by_document(model, documents, CONTEXT), rel=1e-5)
     assert surprise.documents == len(documents)
+    assert surprise.tokens == surprise.characters, "one token a character"
     assert surprise.characters == sum(len(text) + 1 for text in documents)
     assert surprise.bytes == sum(len(text.encode()) for text in documents)
 
@@ -92,11 +93,15 @@ def test_a_uniform_guess_costs_log2_of_the_vocabulary_for_every_token(documents)
 
 
 def test_units_by_hand():
-    """16 bits for two words of 3 and 3 letters, one of them of two bytes: 8 characters with the ends, 7 bytes."""
-    surprise = Surprise(nats=16 * math.log(2), documents=2, characters=8, bytes=7)
+    """16 bits for two words of 3 and 3 letters, one of them of two bytes: 8 characters with the ends, 7 bytes.
+
+    A tokenizer with a token for each word, and one for the end, would take 4 tokens.
+    """
+    surprise = Surprise(nats=16 * math.log(2), tokens=4, documents=2, characters=8, bytes=7)
     assert surprise.bits_per_character == pytest.approx(2)
     assert surprise.bits_per_byte == pytest.approx(16 / 7)
     assert surprise.nats_per_document == pytest.approx(8 * math.log(2))
+    assert surprise.nats_per_token == pytest.approx(4 * math.log(2))
 
 
 def test_measuring_leaves_no_gradients():

@@ -10,7 +10,7 @@ import wordfreq
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dozero.dataset.shards import encode_documents
+from dozero.dataset.stream import encode_documents
 from dozero.eval.ngram import bits_per_character_ladder, count_ngrams, ngram_nats
 from dozero.testing import tiny_dataset
 from dozero.tokenizer.tokenizer import END_ID, train_char_tokenizer

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare
 
-from dozero.settings import GenerateConfig, ModelConfig
 from dozero.generate.engine import decode
 from dozero.model.transformer import Transformer
+from dozero.settings import GenerateConfig, ModelConfig
 
 END, V, CONTEXT = 0, 10, 16
 GREEDY = GenerateConfig(temperature=0)

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from dozero.settings import GenerateConfig, ModelConfig
 from dozero.errors import DataError
 from dozero.generate.language_model import LanguageModel
 from dozero.model.hf import write_model_files
 from dozero.model.transformer import Transformer
+from dozero.settings import GenerateConfig, ModelConfig
 from dozero.tokenizer.tokenizer import END_ID, END_OF_TEXT, train_char_tokenizer
 
 CONTEXT = 24

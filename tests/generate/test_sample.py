@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from dozero.settings import GenerateConfig
 from dozero.generate.sample import choose, restrict, with_min_p, with_temperature, with_top_k, with_top_p
+from dozero.settings import GenerateConfig
 
 JUST_BELOW_ONE = 1 - 2**-53  # the largest random.random()
 EVEN_DRAWS = 10_000

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from dozero.settings import ModelConfig, OptimConfig
 from dozero.model.cost import model_cost, training_bytes
 from dozero.model.transformer import Transformer
+from dozero.settings import ModelConfig, OptimConfig
 from dozero.train.optim import build_optimizer
 
 

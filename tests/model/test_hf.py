@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from dozero.settings import ModelConfig
 from dozero.errors import ModelMismatch
 from dozero.model.hf import hf_config, load_weights, read_hf_config, read_model, save_weights, write_model_files
 from dozero.model.transformer import Transformer
+from dozero.settings import ModelConfig
 from dozero.tokenizer.tokenizer import END_ID, END_OF_TEXT, train_char_tokenizer, write_tokenizer_files
 
 TOKENIZER = train_char_tokenizer(["coração", "mãe", "日本", "ёж"])

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dozero.settings import ModelConfig
 from dozero.model.initialize import initialize
 from dozero.model.transformer import Transformer
+from dozero.settings import ModelConfig
 
 V = 50
 SHAPE = ModelConfig(d_model=64, n_layers=2, n_heads=4, n_kv_heads=2, head_dim=16, d_ff=96)

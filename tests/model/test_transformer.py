@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dozero.settings import ModelConfig
 from dozero.model.transformer import (
     Normalize,
     Transformer,
@@ -21,6 +20,7 @@ from dozero.model.transformer import (
     rope_tables,
     rotate,
 )
+from dozero.settings import ModelConfig
 
 V = 11
 

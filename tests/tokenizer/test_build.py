@@ -3,8 +3,8 @@
 import pytest
 
 from dozero.artifact import open_artifact
-from dozero.settings import DataConfig, TokenizerConfig
 from dozero.corpus.build import build_corpus
+from dozero.settings import DataConfig, TokenizerConfig
 from dozero.tokenizer.build import build_tokenizer
 from dozero.tokenizer.tokenizer import open_tokenizer
 

@@ -12,7 +12,7 @@ def test_the_card_names_source_licence_and_score():
         about={"source": "wordfreq pt", "licence": "CC BY-SA 4.0", "language": "pt"},
         seconds=41.4,
     )
-    heldout = Surprise(nats=693.147, documents=100, characters=500, bytes=400)
+    heldout = Surprise(nats=693.147, tokens=250, documents=100, characters=500, bytes=400)
     card = model_card(manifest, heldout)
     for fact in (
         "wordfreq pt",
@@ -21,6 +21,7 @@ def test_the_card_names_source_licence_and_score():
         "34,567 tokens",
         "2.0000 bits",
         "2.5000 bits",
+        "2.7726 nats a token",
         "language: pt",
     ):
         assert fact in card

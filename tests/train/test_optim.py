@@ -14,9 +14,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import nn
 
-from dozero.settings import OptimConfig
 from dozero.model.initialize import initialize
 from dozero.model.transformer import Transformer
+from dozero.settings import OptimConfig
 from dozero.testing import tiny_config
 from dozero.train.optim import (
     NEWTON_SCHULZ,

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from dozero.cli.messages import number, say
+from dozero.corpus.events import UnitDone, Unread
 from dozero.pipeline.stages import StageDone
 from dozero.train.events import Evaluated, Event, Finished, Replanned, Sampled, Started, Stepped, Stopped
 
@@ -25,6 +26,8 @@ class Display:
 
     def __init__(self, lang: str, *, as_json: bool = False) -> None:
         self.lang, self.as_json = lang, as_json
+        self.token_kind = "char"
+        """Kind of the tokenizer whose tokens losses are told by."""
         self.out = Console(highlight=False, soft_wrap=True, quiet=as_json)
         err = Console(stderr=True, highlight=False, soft_wrap=True, quiet=as_json)
         self._bar = Progress(
@@ -33,7 +36,13 @@ class Display:
             TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(),
             console=err, transient=True, disable=as_json or not err.is_terminal,
         )  # fmt: skip
+        self._reader = Progress(
+            BarColumn(bar_width=20), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("{task.fields[what]}"),
+            TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(),
+            console=err, transient=True, disable=as_json or not err.is_terminal,
+        )  # fmt: skip
         self._task: TaskID | None = None
+        self._reading: TaskID | None = None
         self._losses: list[float] = []
         self._heldout = float("nan")
         self._replanned = False
@@ -45,13 +54,14 @@ class Display:
         self._end()
 
     def _end(self) -> None:
-        """Take the bar away: what is printed from here on are results again."""
+        """Take the bars away: what is printed from here on are results again."""
+        self._end_reading()
         self._bar.stop()
         self._task = None
 
     def line(self, text: str = "") -> None:
         """Print a line that stays (rich markup)."""
-        (self._bar.console if self._task is not None else self.out).print(text)
+        (self._bar.console if self._task is not None or self._reading is not None else self.out).print(text)
 
     def say(self, key: str, indent: int = 0, **values: Any) -> None:
         """Print a message of the table."""
@@ -62,7 +72,7 @@ class Display:
         """Print one JSON line on stdout."""
         print(json.dumps(tree, ensure_ascii=False), flush=True)
 
-    def show(self, event: StageDone | Event, indent: int = 0) -> None:
+    def show(self, event: StageDone | UnitDone | Unread | Event, indent: int = 0) -> None:
         """Show one event, or print it as a JSON line."""
         if self.as_json:
             self.print_json(event_tree(event))
@@ -73,19 +83,37 @@ class Display:
             case Evaluated():
                 self._heldout = event.loss
             case Sampled() if event.step:
-                self.say("training_sample", indent, step=event.step, loss=self._heldout, text=event.text)
+                self.say("training_sample", indent, step=event.step, loss=self._heldout, text=event.text, unit=say(self.lang, f"unit_{self.token_kind}"))
             case Started():
                 self._start(event, indent)
             case Replanned() if not self._replanned:
                 self._replanned = True  # once: from here on the bar tells
                 self.say("replanned", indent, total=event.total_steps)
+            case UnitDone():
+                self._read(event)
+            case Unread():
+                self.say("unread", indent, where=event.where, what=event.what)
             case StageDone():
+                self._end_reading()
                 key, stage = "stage_made" if event.made else "stage_current", say(self.lang, f"stage_{event.stage}")
                 self.say(key, indent, stage=stage, path=str(event.path))
             case Finished() | Stopped():
                 self._end()
             case _:
                 pass
+
+    def _read(self, event: UnitDone) -> None:
+        """Move the bar of a corpus being read."""
+        if self._reading is None:
+            self._reading = self._reader.add_task("", total=event.units, what="")
+            self._reader.start()
+        what = say(self.lang, "read_so_far", documents=number(self.lang, event.documents),
+                   kept=number(self.lang, event.kept), mb=event.bytes / 1e6)  # fmt: skip
+        self._reader.update(self._reading, completed=event.done, total=event.units, what=what)
+
+    def _end_reading(self) -> None:
+        self._reader.stop()
+        self._reading = None
 
     def _start(self, event: Started, indent: int) -> None:
         for path, reason in event.passed_over:

@@ -165,10 +165,10 @@ def examine_training(device: Device, peak_gflops: float, seconds: float) -> dict
     """Return tokens per second of whole training steps of the reference shape, and what follows for longer runs."""
     import torch
 
-    from dozero.settings import ModelConfig, RunConfig
     from dozero.dataset.batch import Batch
     from dozero.device import apply_device, generator
     from dozero.model.cost import model_cost
+    from dozero.settings import ModelConfig, RunConfig
     from dozero.train.loop import build_model
     from dozero.train.optim import build_optimizer
     from dozero.train.step import Schedule, train_step

@@ -10,8 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from dozero.cli.display import Display
-    from dozero.settings import GenerateConfig
     from dozero.generate.language_model import LanguageModel
+    from dozero.settings import GenerateConfig
 
 CANDIDATES_SHOWN = 5
 
@@ -71,7 +71,7 @@ def _explain(display: Display, model: LanguageModel, prompt: str, config: Genera
             continue
         chosen = choice.chosen
         others = "  ".join(f"{escape(c.text)} {c.probability:.0%}" for c in choice.candidates if c.text != chosen.text)
-        text += "" if chosen.is_end else chosen.text
+        text += choice.text
         display.line(
             f"[bold green]{escape(chosen.text):<14}[/] {chosen.probability:>6.1%}   {chosen.after_rules:>6.1%}   "
             f"{choice.entropy_bits:>5.2f} bits   [dim]{others}[/]"

@@ -8,9 +8,13 @@ from dozero.cli.language import narration
 
 # Under each key: Portuguese, then English.
 MESSAGES: dict[str, tuple[str, str]] = {
-    "title": (
+    "title_words": (
         "[bold]dozero[/] {version} · um modelo de linguagem do zero · palavras em [bold]{name}[/]",
         "[bold]dozero[/] {version} · a language model from zero · words in [bold]{name}[/]",
+    ),
+    "title_stories": (
+        "[bold]dozero[/] {version} · um modelo de linguagem do zero · histórias em [bold]{name}[/]",
+        "[bold]dozero[/] {version} · a language model from zero · stories in [bold]{name}[/]",
     ),
     "machine": (
         "{device} · {threads} threads · {dtype} · semente {seed}",
@@ -21,8 +25,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "plan: {steps} steps of {batch} tokens, a model of {layers} layers, {width} wide; about {seconds:.0f} s",
     ),
     "plan_full": (
-        "aviso: neste tempo o modelo veria as palavras {epochs:.0f} vezes; mais de {most} pouco ensina",
-        "note: in this time the model would see the words {epochs:.0f} times; more than {most} teaches little",
+        "aviso: neste tempo o modelo veria os documentos {epochs:.0f} vezes; mais de {most} pouco ensina",
+        "note: in this time the model would see the documents {epochs:.0f} times; more than {most} teaches little",
     ),
     "data": ("Dados", "Data"),
     "data_kept": (
@@ -34,7 +38,19 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{heldout} ficam de fora para a prova: o modelo nunca as vê",
         "{heldout} are kept aside for the exam: the model never sees them",
     ),
+    "stories_kept": (
+        "{stories} histórias de uma gramática nossa: {plots} enredos, {words} palavras, {nats:.0f} nats de surpresa em cada uma",
+        "{stories} stories of a grammar of our own: {plots} plots, {words} words, {nats:.0f} nats of surprise in each",
+    ),
+    "stories_heldout": (
+        "{heldout} ficam de fora para a prova: o modelo nunca as vê",
+        "{heldout} are kept aside for the exam: the model never sees them",
+    ),
     "tokens": ("Tokens", "Tokens"),
+    "stories_tokens": (
+        "{vocab} tokens, aprendidos das histórias: os pares mais comuns se juntam; {bytes:.1f} bytes em cada um",
+        "{vocab} tokens, learned from the stories: the commonest pairs are joined; {bytes:.1f} bytes in each",
+    ),
     "tokens_alphabet": (
         "o alfabeto: {alphabet} ({count} letras; com o sinal de fim, {vocab} tokens)",
         "the alphabet: {alphabet} ({count} letters; with the end mark, {vocab} tokens)",
@@ -50,8 +66,31 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "até {steps} passos; em cada um ele adivinha a próxima letra de umas {words} palavras e é corrigido",
         "up to {steps} steps; in each it guesses the next letter of some {words} words and is corrected",
     ),
-    "training_sample": ("passo {step:>5}   prova {loss:.3f} nats/letra   escreve: [bold]{text}[/]",
-                        "step {step:>5}   exam {loss:.3f} nats/letter   writes: [bold]{text}[/]"),
+    "stories_training": (
+        "até {steps} passos; em cada um ele adivinha o próximo token de umas {stories} histórias e é corrigido",
+        "up to {steps} steps; in each it guesses the next token of some {stories} stories and is corrected",
+    ),
+    "stories_exam": (
+        "nats por token em {stories} histórias que ele nunca viu (menos é melhor)",
+        "nats per token on {stories} stories it never saw (less is better)",
+    ),
+    "rung_floor": ("piso", "floor"),
+    "stories_gap": (
+        "o piso é a entropia exata da gramática: nenhum modelo passa dele; faltam {gap:.3f} nats por token",
+        "the floor is the exact entropy of the grammar: no model gets below it; {gap:.3f} nats per token to go",
+    ),
+    "stories": ("Histórias", "Stories"),
+    "stories_what": ("três que ele inventa agora (temperatura {temperature}):", "three that it makes up now (temperature {temperature}):"),
+    "stories_again": ("já treinado em {path}; três histórias novas (--fresh treina de novo):",
+                      "already trained in {path}; three more stories (--fresh trains anew):"),
+    "stories_judged": (
+        "a gramática corrige {stories}: {sentences_right:.1%} das frases certas, {stories_right:.1%} das histórias certas do começo ao fim, {new:.1%} novas",
+        "the grammar marks {stories}: {sentences_right:.1%} of the sentences right, {stories_right:.1%} of the stories right from first to last, {new:.1%} new",
+    ),
+    "unit_char": ("letra", "letter"),
+    "unit_bpe": ("token", "token"),
+    "training_sample": ("passo {step:>5}   prova {loss:.3f} nats/{unit}   escreve: [bold]{text}[/]",
+                        "step {step:>5}   exam {loss:.3f} nats/{unit}   writes: [bold]{text}[/]"),
     "training_resumed": ("continua do passo {step} de {total}", "continues from step {step} of {total}"),
     "exam": ("Prova", "Exam"),
     "exam_what": (
@@ -81,6 +120,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "replanned": ("o fim do treino se ajusta ao tempo: por ora, o passo {total}", "the end of training adjusts to the time: for now, step {total}"),
     "stopped": ("interrompido e salvo no passo {step} de {total}; o mesmo comando continua:",
                 "interrupted and saved at step {step} of {total}; the same command continues:"),
+    "unread": ("não lido: {where}: {what}", "not read: {where}: {what}"),
+    "read_so_far": ("{documents} documentos, {kept} ficam, {mb:.1f} MB", "{documents} documents, {kept} stay, {mb:.1f} MB"),
     "stage_made": ("{stage}: feito em {path}", "{stage}: made in {path}"),
     "stage_current": ("{stage}: em dia em {path}", "{stage}: up to date in {path}"),
     "stage_corpus": ("dados", "corpus"),
@@ -88,11 +129,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "stage_dataset": ("conjunto", "dataset"),
     "finished": ("pronto: {path} · {bits:.4f} bits por letra na prova · {steps} passos · {seconds:.1f} s de treino",
                  "done: {path} · {bits:.4f} bits per letter in the exam · {steps} steps · {seconds:.1f} s of training"),
+    "finished_bytes": ("pronto: {path} · {bits:.4f} bits por byte na prova · {steps} passos · {seconds:.1f} s de treino",
+                       "done: {path} · {bits:.4f} bits per byte in the exam · {steps} steps · {seconds:.1f} s of training"),
     "new_made": ("feito: {file}. Mude o que quiser nele e rode:", "made: {file}. Change what you like in it and run:"),
     "cost": ("{params} parâmetros, {steps} passos, {flops:.2f} TFLOP, {mb:.1f} MB de pesos e estado, "
-             "uns {seconds:.0f} s de treino, {epochs:.1f} vezes as palavras",
+             "uns {seconds:.0f} s de treino, {epochs:.1f} vezes os documentos",
              "{params} parameters, {steps} steps, {flops:.2f} TFLOP, {mb:.1f} MB of weights and state, "
-             "about {seconds:.0f} s of training, {epochs:.1f} times the words"),
+             "about {seconds:.0f} s of training, {epochs:.1f} times the documents"),
     "why_head": ("letra   chance   depois das regras   dúvida   outras candidatas",
                  "token   chance   after the rules     doubt    other candidates"),
     "reason:more usual in another language": ("mais usadas em outra língua", "more usual in another language"),

@@ -10,11 +10,11 @@ from dozero.cli.display import Display, show_stop
 from dozero.cli.messages import number
 from dozero.cli.signals import stop_on_signals
 from dozero.config import load_config
-from dozero.settings import RunConfig
 from dozero.device import Device, apply_device, pick_device
 from dozero.errors import Interrupted
-from dozero.pipeline.stages import Prepared, Workspace, prepare
+from dozero.pipeline.stages import Prepared, StageDone, Workspace, prepare
 from dozero.pipeline.workspace import RUN_FILE
+from dozero.settings import RunConfig
 from dozero.train.events import Finished, Stopped
 from dozero.train.loop import clear_run, train
 from dozero.train.plan import plan_minutes
@@ -67,6 +67,16 @@ def prepare_and_show(display: Display, job: Job) -> Prepared:
     raise AssertionError("prepare ends with what it prepared")
 
 
+def prepare_up_to(display: Display, job: Job, last: str) -> None:
+    """Bring the data up to date as far as the stage `last`, showing each stage as it is done."""
+    for event in prepare(job.config, job.workspace):
+        if isinstance(event, Prepared):
+            return
+        display.show(event)
+        if isinstance(event, StageDone) and event.stage == last:
+            return
+
+
 def planned(display: Display, job: Job, data: Prepared, device: Device, minutes: float, began: float) -> RunConfig:
     """Return the settings of the run already begun here, else those that fill the minutes, and tell the plan.
 
@@ -92,6 +102,7 @@ def train_and_show(
 ) -> Finished:
     """Train to the end, showing events; a signal saves, tells how to go on and raises Interrupted."""
     workspace, last = job.workspace, None
+    display.token_kind = config.tokenizer.kind
     if job.fresh and workspace.run.exists():
         clear_run(workspace.run)
     with stop_on_signals() as stop:

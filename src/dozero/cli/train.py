@@ -10,8 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from dozero.cli.display import Display
-    from dozero.settings import RunConfig
     from dozero.pipeline.stages import Prepared
+    from dozero.settings import RunConfig
 
 
 def train(
@@ -41,19 +41,24 @@ def execute(
     as_json: bool,
     minutes: float | None = None,
     dry_run: bool = False,
+    to: str = "model",
 ) -> None:
     """Bring the data of a workspace up to date and train, showing what happens."""
     began = time.perf_counter()
     from dozero.cli.display import Display
     from dozero.cli.language import narration, pick_language
-    from dozero.cli.options import check_minutes
-    from dozero.cli.session import open_job, planned, prepare_and_show, ready_device, train_and_show
+    from dozero.cli.options import check_minutes, check_stage
+    from dozero.cli.session import open_job, planned, prepare_and_show, prepare_up_to, ready_device, train_and_show
 
     check_minutes(minutes)
+    check_stage(to)
     if "=" in str(run_file) and not run_file.exists():  # `dozero train train.steps=9`: no file named, run.toml is meant
         run_file, overrides = Path("run.toml"), [str(run_file), *overrides]
     with Display(narration(pick_language()), as_json=as_json) as display:
         job = open_job(run_file, overrides, name, fresh=fresh)
+        if to != "model":
+            prepare_up_to(display, job, to)
+            return
         config = job.config
         device = ready_device(config)
         data = prepare_and_show(display, job)
@@ -63,9 +68,10 @@ def execute(
             _show_cost(display, config, data)
             return
         finished = train_and_show(display, job, config, data, device)
+        by_character, heldout = config.tokenizer.kind == "char", finished.heldout
         display.say(
-            "finished", path=str(finished.model), bits=finished.heldout.bits_per_character, steps=finished.step,
-            seconds=finished.seconds,
+            "finished" if by_character else "finished_bytes", path=str(finished.model), steps=finished.step,
+            bits=heldout.bits_per_character if by_character else heldout.bits_per_byte, seconds=finished.seconds,
         )  # fmt: skip
 
 

@@ -1,28 +1,37 @@
-"""The corpus stage: words in, a folder of kept and dropped words with a report out."""
+"""The corpus stage: words, stories or any files in, a folder of documents kept and dropped out."""
 
 from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dozero.artifact import Manifest, sha256_of, write_artifact, write_json
-from dozero.settings import DataConfig
+from dozero.corpus.events import UnitDone, Unread
 from dozero.corpus.store import WORDS, Corpus, open_corpus
 from dozero.corpus.words import curate_words
-from dozero.errors import DataError
+from dozero.errors import ConfigError, DataError
+from dozero.settings import CurateConfig, DataConfig
 
 SAMPLES_PER_REASON = 8
+WORD_SETTINGS = ("kind", "source", "licence", "lang", "max_words", "min_letters", "max_letters", "foreign_ratio")
+STORY_SETTINGS = ("kind", "lang", "stories")
+TEXT_SETTINGS = ("kind", "source", "licence", "allow_unlicensed", "sources")
 
 
-def corpus_inputs(config: DataConfig) -> dict[str, str]:
-    """Return the fingerprint of what the corpus is read from: the package's version, or the file's hash."""
+def corpus_inputs(data: DataConfig) -> dict[str, str]:
+    """Return the fingerprint of what the corpus is read from: hashes of files, or the version of what is built in."""
     from importlib import metadata
 
-    if not config.source:
+    if data.kind == "stories":
+        return {"dozero.stories": metadata.version("dozero")}
+    if data.kind == "text":
+        return _fingerprint_of_files(data)
+    if not data.source:
         return {"wordfreq": metadata.version("wordfreq")}
-    path = Path(config.source)
+    path = Path(data.source)
     if not path.is_file():
         raise DataError("no such word file", where=path, expected="a text file with one word a line")
     try:
@@ -31,26 +40,48 @@ def corpus_inputs(config: DataConfig) -> dict[str, str]:
         raise DataError(f"cannot be read ({error.strerror})", where=path) from None
 
 
-def corpus_settings(config: DataConfig) -> dict[str, Any]:
+def _fingerprint_of_files(data: DataConfig) -> dict[str, str]:
+    from dozero.corpus.read.unit import fingerprint
+
+    if not data.all_sources:
+        raise ConfigError("no source of text", where="data.source", expected="a file, folder, glob, URL or hf://name")
+    return {f"{s.path}: {name}": digest for s in data.all_sources for name, digest in fingerprint(s).items()}
+
+
+def corpus_settings(data: DataConfig, config: CurateConfig) -> dict[str, Any]:
     """Return the settings that decide what a corpus holds."""
-    return config.model_dump(exclude={"heldout_percent"})
+    names = {"words": WORD_SETTINGS, "stories": STORY_SETTINGS, "text": TEXT_SETTINGS}[data.kind]
+    settings = data.model_dump(include=set(names), mode="json")
+    return settings | ({"curate": config.model_dump(mode="json")} if data.kind == "text" else {})
 
 
-def build_corpus(config: DataConfig, out: Path) -> Corpus:
+def build_corpus(
+    data: DataConfig, config: CurateConfig, out: Path, inputs: Mapping[str, str], processes: int = 1
+) -> Iterator[UnitDone | Unread]:
+    """Write the corpus folder `out` from the inputs named, and yield what happens on the way."""
+    settings = corpus_settings(data, config)
+    if data.kind == "text":
+        from dozero.corpus.curate import Curated, curate
+
+        events = curate(data, config, out, inputs, settings, processes)
+        yield from (event for event in events if not isinstance(event, Curated))
+    elif data.kind == "stories":
+        from dozero.corpus.stories import write_stories
+
+        write_stories(data, out, Manifest(kind="corpus", inputs=dict(inputs), config=settings), processes)
+    else:
+        write_words(data, out, Manifest(kind="corpus", inputs=dict(inputs), config=settings))
+
+
+def write_words(config: DataConfig, out: Path, manifest: Manifest) -> Corpus:
     """Write words.txt (kept), dropped.tsv (word, reason) and report.json to the folder `out`."""
     kept, dropped = curate_words(config)
-    texts = [document.text for document in kept]
     reasons = Counter(reason for _, reason in dropped)
     samples = {r: [w for w, why in dropped if why == r][:SAMPLES_PER_REASON] for r in reasons}
-    manifest = Manifest(
-        kind="corpus",
-        inputs=corpus_inputs(config),
-        config=corpus_settings(config),
-        counts={"kept": len(kept), "dropped": len(dropped), "by_reason": dict(reasons.most_common())},
-        about={"source": kept[0].source, "licence": kept[0].licence, "language": config.lang},
-    )
+    manifest.counts = {"kept": len(kept), "dropped": len(dropped), "by_reason": dict(reasons.most_common())}
+    manifest.about = {"source": kept[0].source, "licence": kept[0].licence, "language": config.lang}
     with write_artifact(out, manifest) as folder:
-        (folder / WORDS).write_text("\n".join(texts) + "\n", encoding="utf-8")
+        (folder / WORDS).write_text("".join(f"{document.text}\n" for document in kept), encoding="utf-8")
         with (folder / "dropped.tsv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, delimiter="\t", lineterminator="\n").writerows(dropped)
         write_json(folder / "report.json", {**manifest.counts, **manifest.about, "samples": samples})

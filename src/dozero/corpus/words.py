@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from dozero.settings import DataConfig
 from dozero.corpus.document import Document
 from dozero.errors import ConfigError, DataError, did_you_mean
+from dozero.settings import DataConfig
 
 WORD_LICENCE = "CC BY-SA 4.0 (data of wordfreq)"
 USER_LICENCE = "as told by the user (a file of their own)"
@@ -62,7 +62,7 @@ def read_catalog(lang: str) -> Iterator[Document]:
         yield Document(word, source, WORD_LICENCE)
 
 
-def read_word_file(path: Path) -> Iterator[Document]:
+def read_word_file(path: Path, licence: str = USER_LICENCE) -> Iterator[Document]:
     """Yield the words of a UTF-8 text file with one word a line; blank lines are passed over, a BOM too."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -81,12 +81,12 @@ def read_word_file(path: Path) -> Iterator[Document]:
     for line in text.splitlines():
         word = unicodedata.normalize("NFC", line.strip())
         if word:
-            yield Document(word, path.name, USER_LICENCE)
+            yield Document(word, path.name, licence)
 
 
 def read_words(config: DataConfig) -> Iterator[Document]:
     """Yield the words that `config.source` names: the catalog's, or a file's."""
-    return read_catalog(config.lang) if not config.source else read_word_file(Path(config.source))
+    return read_catalog(config.lang) if not config.source else read_word_file(Path(config.source), config.licence or USER_LICENCE)
 
 
 def not_letters(document: Document) -> str | None:

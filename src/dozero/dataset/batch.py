@@ -5,9 +5,12 @@ Nothing here remembers anything: the batch of a step follows from (rows, seed, s
 
 from __future__ import annotations
 
+import math
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +18,11 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dozero.dataset.shards import TokenStream
+from dozero.dataset.stream import Collection, Ids, TokenStream
 
 IGNORE = -100  # the target that cross_entropy skips
+DOCUMENTS_AT_ONCE = 2**18  # bounds what packing holds besides its result
+LONGEST_TURN = 2**16
 
 
 @dataclass(frozen=True)
@@ -37,15 +42,25 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Pieces of documents packed into rows: row r holds pieces order[first[r]:first[r + 1]]."""
+class Mix:
+    """Which rows take turns: groups of rows, each in its own order, and how many of each make a turn."""
 
-    ids: NDArray[np.unsignedinteger[Any]]
+    sizes: tuple[int, ...]
+    """Rows of each group; a group's rows stand together."""
+    turn: tuple[int, ...]
+    """Rows that each group gives in one turn."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Pieces of documents packed into rows: row r holds the pieces first[r] to first[r + 1]."""
+
+    shards: tuple[Ids, ...]
     T: int
     piece_start: NDArray[np.int64]
-    piece_length: NDArray[np.int64]
-    order: NDArray[np.int64]
+    piece_length: NDArray[np.int32]
     first: NDArray[np.int64]
+    mix: Mix
 
     def __len__(self) -> int:
         return len(self.first) - 1
@@ -53,57 +68,151 @@ class Rows:
     @property
     def fill(self) -> float:
         """Share of the positions that hold a token."""
-        return float(self.piece_length.sum()) / (len(self) * self.T)
+        return float(self.piece_length.sum(dtype=np.int64)) / (len(self) * self.T)
 
 
 def pack_rows(stream: TokenStream, T: int, documents: int | None = None) -> Rows:
-    """Pack the (first) documents into rows of T tokens without cutting any that fits.
+    """Pack the documents, or about so many, the first of each collection, into rows of T tokens.
 
-    Longer ones are cut into pieces of T. Each piece goes to the fullest open row with room for it (best fit).
+    None that fits is cut; longer ones are cut into pieces of T, of which only the first begins with END, so that END
+    always means a beginning. Each piece goes to the fullest open row with room for it (best fit). Collections that
+    are mixed by weight share no row.
     """
-    count = stream.documents if documents is None else min(documents, stream.documents)
-    bounds = np.append(stream.starts, len(stream.ids) - 1)
-    starts, lengths = bounds[:count], np.diff(bounds)[:count]
-    pieces = -(-lengths // T)
-    offset = (np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * T
-    piece_start = np.repeat(starts, pieces) + offset
-    piece_length = np.minimum(np.repeat(lengths, pieces) - offset, T)
-    row = np.array(_best_fit(piece_length.tolist(), T), dtype=np.int64)
-    order = np.argsort(row, kind="stable")
+    pieces: list[tuple[NDArray[np.int64], NDArray[np.int32]]] = []
+    rows: list[NDArray[np.int32]] = []
+    sizes: list[int] = []
+    groups = _groups(stream.collections)
+    for group in groups:
+        open_rows = OpenRows(T)
+        for begin, end in _ranges(stream, group, documents):
+            pieces.append(_cut(stream, begin, end, T))
+            rows.append(np.array(open_rows.place(pieces[-1][1].tolist()), dtype=np.int32) + np.int32(sum(sizes)))
+        sizes.append(open_rows.count)
+    row = np.concatenate(rows)
     first = np.append(0, np.cumsum(np.bincount(row)))
-    return Rows(stream.ids, T, piece_start, piece_length, order, first)
+    order = np.argsort(row, kind="stable")
+    starts, lengths = (np.concatenate(column)[order] for column in zip(*pieces, strict=True))
+    weights = [stream.collections[group[0]].weight if len(groups) > 1 else 1.0 for group in groups]
+    return Rows(stream.shards, T, starts, lengths, first, Mix(tuple(sizes), share_turn(weights)))
 
 
-def _best_fit(lengths: list[int], T: int) -> list[int]:
-    """Return a row for each piece: the open row with the least room that is enough, else a new one."""
-    open_rows: list[list[int]] = [[] for _ in range(T + 1)]  # by room left
-    has_room = 0  # bit s is set where open_rows[s] is not empty
-    rows, placed = 0, []
-    for length in lengths:
-        enough = has_room >> length
-        if enough:
-            room = length + (enough & -enough).bit_length() - 1
-            row = open_rows[room].pop()
-            if not open_rows[room]:
-                has_room ^= 1 << room
-        else:
-            row, room, rows = rows, T, rows + 1
-        placed.append(row)
-        if room > length:
-            open_rows[room - length].append(row)
-            has_room |= 1 << (room - length)
-    return placed
+def _groups(collections: tuple[Collection, ...]) -> list[range]:
+    """Return which collections are packed together: all that hold something, or by weight each on its own."""
+    if all(c.weight == 1 for c in collections):
+        return [range(len(collections))]
+    return [range(i, i + 1) for i, c in enumerate(collections) if c.documents]
 
 
-def rows_of_step(count: int, per_step: int, seed: int, step: int) -> NDArray[np.int64]:
-    """Return the row numbers of a step: epoch after epoch, each in a fresh order, none twice in an epoch."""
-    places = np.arange(step * per_step, (step + 1) * per_step)
-    epochs = places // count
-    chosen = [permutation(count, seed, int(e))[places[epochs == e] % count] for e in np.unique(epochs)]
-    return np.concatenate(chosen)
+def _ranges(stream: TokenStream, group: range, documents: int | None) -> Iterator[tuple[int, int]]:
+    """Yield the documents of a group from and to, in portions."""
+    bounds = np.append(0, np.cumsum([c.documents for c in stream.collections]))
+    for i in group:
+        begin, end = bounds[i : i + 2].tolist()
+        if documents is not None:  # of each collection its share
+            end = min(end, begin - (-documents * (end - begin) // stream.documents))
+        for at in range(begin, end, DOCUMENTS_AT_ONCE):
+            yield at, min(at + DOCUMENTS_AT_ONCE, end)
+
+
+def _cut(stream: TokenStream, begin: int, end: int, T: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return start and length of the pieces of some documents."""
+    starts = np.asarray(stream.starts[begin : end + 1])
+    bounds = starts if end < stream.documents else np.append(starts, stream.tokens)
+    lengths = np.diff(bounds)
+    count = -(-lengths // T)
+    offset = (np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)) * T
+    piece_length = np.minimum(np.repeat(lengths, count) - offset, T)
+    return np.repeat(bounds[:-1], count) + offset, piece_length.astype(np.int32)
+
+
+class OpenRows:
+    """Rows of T tokens that still have room, found by how much."""
+
+    def __init__(self, T: int) -> None:
+        self.T, self.count = T, 0
+        self._by_room = [array("i") for _ in range(T + 1)]
+        self._has_room = 0  # bit s is set where _by_room[s] is not empty
+
+    def place(self, lengths: list[int]) -> list[int]:
+        """Return a row for each piece: the open row with the least room that is enough, else a new one."""
+        by_room, has_room, placed = self._by_room, self._has_room, []
+        for length in lengths:
+            enough = has_room >> length
+            if enough:
+                room = length + (enough & -enough).bit_length() - 1
+                row = by_room[room].pop()
+                if not by_room[room]:
+                    has_room ^= 1 << room
+            else:
+                row, room, self.count = self.count, self.T, self.count + 1
+            placed.append(row)
+            if room > length:
+                by_room[room - length].append(row)
+                has_room |= 1 << (room - length)
+        self._has_room = has_room
+        return placed
+
+
+def count_epochs(stream: TokenStream, tokens: float) -> dict[str, float]:
+    """Return how often the documents of each collection are seen in training of so many tokens."""
+    held = [c for c in stream.collections if c.documents]
+    if all(c.weight == 1 for c in stream.collections):
+        return {c.name: tokens / stream.tokens for c in held}
+    total = sum(c.weight for c in held)
+    return {c.name: tokens * c.weight / total / c.tokens for c in held}
+
+
+def share_turn(weights: list[float]) -> tuple[int, ...]:
+    """Return the least whole numbers in the ratio of the weights, or the nearest that add up to about 65,536.
+
+    >>> share_turn([0.5, 0.3, 0.2]), share_turn([2.0, 2.0])
+    ((5, 3, 2), (1, 1))
+    """
+    exact = [Fraction(str(weight)) for weight in weights]  # as it was written: 0.1 is a tenth
+    whole = [int(w * math.lcm(*(w.denominator for w in exact))) for w in exact]
+    least = [w // math.gcd(*whole) for w in whole]
+    if sum(least) <= LONGEST_TURN:
+        return tuple(least)
+    return tuple(max(1, round(w * LONGEST_TURN / sum(least))) for w in least)
 
 
 @lru_cache(maxsize=4)
+def lay_out_turn(turn: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return for each place of a turn the group that gives the row, and how many it has given before in this turn.
+
+    After n places every group has given its share of n rounded down or up: the quota method of Balinski & Young
+    (1975). Of those that may give another without exceeding that, the one comes next that is due first.
+    """
+    total, given = sum(turn), [0] * len(turn)
+    groups, before = np.zeros(total, dtype=np.int64), np.zeros(total, dtype=np.int64)
+    for place in range(total):
+        may = (g for g, share in enumerate(turn) if given[g] * total < share * (place + 1))
+        group = min(may, key=lambda g: (given[g] + 1) / turn[g])
+        groups[place], before[place] = group, given[group]
+        given[group] += 1
+    return groups, before
+
+
+def rows_of_step(mix: Mix, per_step: int, seed: int, step: int) -> NDArray[np.int64]:
+    """Return the row numbers of a step, the groups in turn.
+
+    Each group goes epoch after epoch through its own rows, each time in a fresh order, none twice in an epoch; a
+    small group with a large weight begins anew more often than others.
+    """
+    turns, places = np.divmod(np.arange(step * per_step, (step + 1) * per_step), sum(mix.turn))
+    groups, before = (column[places] for column in lay_out_turn(mix.turn))
+    given = turns * np.array(mix.turn)[groups] + before  # rows of its group before this one, from the first step on
+    epochs, nth = np.divmod(given, np.array(mix.sizes)[groups])
+    rows = np.cumsum((0, *mix.sizes))[groups]
+    for group in np.unique(groups):
+        for epoch in np.unique(epochs[groups == group]):
+            here = (groups == group) & (epochs == epoch)
+            order = permutation(mix.sizes[group], seed, (int(group) << 40) + int(epoch))
+            rows[here] += order[nth[here]]
+    return rows
+
+
+@lru_cache(maxsize=32)
 def permutation(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     """Return the order of an epoch: indices sorted by a 64-bit mix of (seed, epoch, index).
 
@@ -125,8 +234,8 @@ def gather_batch(rows: Rows, chosen: NDArray[np.int64]) -> Batch:
     """Return the batch of the chosen rows; what a row does not fill has no target and a document of its own."""
     per_row = rows.first[chosen + 1] - rows.first[chosen]
     nth = np.arange(per_row.sum()) - np.repeat(np.cumsum(per_row) - per_row, per_row)
-    pieces = rows.order[np.repeat(rows.first[chosen], per_row) + nth]
-    lengths = rows.piece_length[pieces]
+    pieces = np.repeat(rows.first[chosen], per_row) + nth
+    lengths = rows.piece_length[pieces].astype(np.int64)
     before = np.cumsum(lengths) - lengths  # tokens of the batch before each piece
     inside = np.arange(lengths.sum()) - np.repeat(before, lengths)
     source = np.repeat(rows.piece_start[pieces], lengths) + inside
@@ -134,12 +243,24 @@ def gather_batch(rows: Rows, chosen: NDArray[np.int64]) -> Batch:
     row_start = np.append(0, np.cumsum(np.bincount(row_of_piece, lengths, minlength=len(chosen))))[:-1].astype(np.int64)
     target = np.repeat(row_of_piece * rows.T + before - row_start[row_of_piece], lengths) + inside
     ids, targets, segments = (np.full(len(chosen) * rows.T, fill, dtype=np.int64) for fill in (0, IGNORE, -1))
-    ids[target], targets[target] = rows.ids[source], rows.ids[source + 1]
+    ids[target], targets[target] = _take(rows.shards, source), _take(rows.shards, source + 1)
     segments[target] = np.repeat(nth, lengths)
     shaped = (torch.from_numpy(a.reshape(len(chosen), rows.T)) for a in (ids, targets, segments))
     return Batch(*shaped, target_tokens=len(source))
 
 
+def _take(shards: tuple[Ids, ...], positions: NDArray[np.int64]) -> Ids:
+    """Return the ids at these positions of a stream."""
+    if len(shards) == 1:
+        return shards[0][positions]
+    shard, place = np.divmod(positions, len(shards[0]))
+    ids = np.empty(len(positions), dtype=shards[0].dtype)
+    for s in np.unique(shard):
+        here = shard == s
+        ids[here] = shards[s][place[here]]
+    return ids
+
+
 def batch_of_step(rows: Rows, per_step: int, seed: int, step: int) -> Batch:
     """Return the batch that (seed, step) names."""
-    return gather_batch(rows, rows_of_step(len(rows), per_step, seed, step))
+    return gather_batch(rows, rows_of_step(rows.mix, per_step, seed, step))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
+from collections.abc import Callable
+from hashlib import blake2b
 
 RESOLUTION = 2**64
 
@@ -16,5 +18,15 @@ def is_heldout(text: str, percent: float) -> bool:
     >>> [w for w in ("casa", "rua", "flor", "mar", "sol", "lua") if is_heldout(w, 40)]
     ['casa', 'rua', 'sol']
     """
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest) < percent / 100 * RESOLUTION
+    return heldout_test(percent)(text)
+
+
+def heldout_test(percent: float) -> Callable[[str], bool]:
+    """Return `is_heldout` for one percentage, to be asked many times."""
+    limit = math.ceil(percent / 100 * RESOLUTION)
+    below = limit.to_bytes(8) if limit < RESOLUTION else b"\xff" * 9  # bytes compare as the numbers they are
+
+    def judge(text: str) -> bool:
+        return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() < below
+
+    return judge

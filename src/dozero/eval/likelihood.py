@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from dozero.dataset.batch import IGNORE, Rows, gather_batch, pack_rows
-from dozero.dataset.shards import TokenStream
+from dozero.dataset.stream import TokenStream
 from dozero.model.transformer import Transformer
 
 TOKENS_AT_ONCE = 8192
@@ -21,11 +21,18 @@ class Surprise:
     """Total negative log-probability of some documents, and what they amount to."""
 
     nats: float
+    tokens: int
+    """Tokens of text, the end of each document counted as one."""
     documents: int
     characters: int
     """Characters of text, the end of each document counted as one."""
     bytes: int
     """Bytes of text in UTF-8, without the ends."""
+
+    @property
+    def nats_per_token(self) -> float:
+        """Mean surprise at a token, ends included: the loss of training. Compares models of one tokenizer only."""
+        return self.nats / self.tokens
 
     @property
     def bits_per_character(self) -> float:
@@ -45,8 +52,8 @@ class Surprise:
 
 def measure_surprise(model: Transformer, stream: TokenStream) -> Surprise:
     """Return the model's surprise at all documents of a stream; each is read from a fresh start."""
-    nats, _ = total_nats(model, pack_rows(stream, model.config.max_seq_len))
-    return Surprise(nats, stream.documents, stream.characters, stream.bytes)
+    nats, tokens = total_nats(model, pack_rows(stream, model.config.max_seq_len))
+    return Surprise(nats, tokens, stream.documents, stream.characters, stream.bytes)
 
 
 def total_nats(model: Transformer, rows: Rows) -> tuple[float, int]:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dozero.dataset.shards import Dataset, TokenStream
+from dozero.dataset.shards import Dataset
+from dozero.dataset.stream import TokenStream
 from dozero.tokenizer.tokenizer import END_ID
 
 Codes = NDArray[np.int64]

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dozero.settings import GenerateConfig
 from dozero.generate.sample import choose
 from dozero.model.transformer import Transformer
+from dozero.settings import GenerateConfig
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from dozero.settings import GenerateConfig
 from dozero.errors import DataError
 from dozero.generate.engine import Step, decode
 from dozero.generate.sample import restrict
 from dozero.model.hf import read_model
 from dozero.model.transformer import Transformer
+from dozero.settings import GenerateConfig
 from dozero.tokenizer.stream import IncrementalDecoder
 from dozero.tokenizer.tokenizer import END_ID, Tokenizer
 
@@ -35,6 +35,8 @@ class Choice:
     chosen: Candidate
     candidates: list[Candidate]
     entropy_bits: float
+    text: str
+    """What this token adds to the text: none while a character is incomplete."""
 
 
 @dataclass(frozen=True)
@@ -87,22 +89,21 @@ class LanguageModel:
         self, prompt: str = "", config: GenerateConfig | None = None, seed: int = 0, top: int = 5
     ) -> Iterator[Choice]:
         """Yield for each token of a continuation what else could have come."""
-        config = config or GenerateConfig()
+        config, decoder = config or GenerateConfig(), IncrementalDecoder(self.tokenizer.tokens)
         for step in decode(self.model, self.encode_prompt(prompt), config, [seed], END_ID):
-            yield self._choice(step, config, top)
+            yield self._choice(step, config, top, decoder.push(step.ids[0]))
 
-    def _choice(self, step: Step, config: GenerateConfig, top: int) -> Choice:
+    def _choice(self, step: Step, config: GenerateConfig, top: int, text: str) -> Choice:
         probs = step.logits[0].softmax(dim=-1)
         if config.temperature == 0:
             kept = torch.zeros_like(probs)
             kept[step.ids[0]] = 1.0
         else:
             kept = restrict(step.logits, config)[0].softmax(dim=-1)
-        name = self.tokenizer.show(range(len(probs)))
 
         def candidate(i: int) -> Candidate:
-            return Candidate(name[i], float(probs[i]), float(kept[i]), i == END_ID)
+            return Candidate(self.tokenizer.show([i])[0], float(probs[i]), float(kept[i]), i == END_ID)
 
         entropy = float(torch.special.entr(probs).sum() / torch.log(torch.tensor(2.0)))
         likeliest = probs.topk(min(top, len(probs))).indices.tolist()
-        return Choice(candidate(step.ids[0]), [candidate(i) for i in likeliest], entropy)
+        return Choice(candidate(step.ids[0]), [candidate(i) for i in likeliest], entropy, text)

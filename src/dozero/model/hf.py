@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from dozero.artifact import write_json
-from dozero.settings import ModelConfig
 from dozero.errors import ModelMismatch
 from dozero.model.transformer import Transformer
+from dozero.settings import ModelConfig
 from dozero.tokenizer.tokenizer import END_ID, Tokenizer, read_tokenizer_json, write_tokenizer_files
 
 _ARCHITECTURES = {

@@ -16,12 +16,14 @@ from typing import Any
 
 from dozero.artifact import Manifest, is_current, lock
 from dozero.config import build_config, load_config
-from dozero.settings import GenerateConfig, RunConfig
 from dozero.corpus.build import build_corpus, corpus_inputs, corpus_settings
+from dozero.corpus.events import UnitDone, Unread
 from dozero.corpus.store import Corpus, open_corpus
 from dozero.dataset.shards import Dataset, build_dataset, open_dataset
 from dozero.device import Device
 from dozero.errors import ArtifactError, ConfigError
+from dozero.hardware import usable_cores
+from dozero.settings import GenerateConfig, RunConfig
 from dozero.tokenizer.build import build_tokenizer
 from dozero.tokenizer.tokenizer import Tokenizer, open_tokenizer
 from dozero.train.checkpoint import list_checkpoints
@@ -83,12 +85,20 @@ class Prepared:
     stages: tuple[StageDone, ...]
 
 
-def prepare(config: RunConfig, workspace: Workspace) -> Iterator[StageDone | Prepared]:
-    """Bring corpus, tokenizer and dataset up to date, yielding each stage as it is done and then all of them."""
+def prepare(
+    config: RunConfig, workspace: Workspace, processes: int = 0
+) -> Iterator[StageDone | UnitDone | Unread | Prepared]:
+    """Bring corpus, tokenizer and dataset up to date, yielding each stage as it is done and then all of them.
+
+    What a stage tells on its way is passed on. `processes` changes no byte; 0 takes all cores.
+    """
+    processes = processes or usable_cores()
     with lock(workspace.root / "work"):
-        inputs, settings = corpus_inputs(config.data), corpus_settings(config.data)
+        inputs, settings = corpus_inputs(config.data), corpus_settings(config.data, config.curate)
         made = not is_current(workspace.corpus, "corpus", inputs, settings)
-        corpus = build_corpus(config.data, workspace.corpus) if made else open_corpus(workspace.corpus)
+        if made:
+            yield from build_corpus(config.data, config.curate, workspace.corpus, inputs, processes)
+        corpus = open_corpus(workspace.corpus)
         stages = [StageDone("corpus", workspace.corpus, corpus.manifest, made)]
         yield stages[-1]
 
@@ -120,7 +130,7 @@ def prepared(config: RunConfig, workspace: Workspace) -> Prepared:
 
 def run_stages(
     config: RunConfig, workspace: Workspace, device: Device, should_stop: Callable[[], bool] = lambda: False
-) -> Iterator[StageDone | Event]:
+) -> Iterator[StageDone | UnitDone | Unread | Event]:
     """Bring every stage up to date, training included, and yield what happens."""
     data: Prepared | None = None
     for step in prepare(config, workspace):

@@ -7,7 +7,7 @@ from pathlib import Path
 from dozero.artifact import explain_os_errors
 from dozero.config import load_config, toml_value
 from dozero.corpus.words import check_language
-from dozero.errors import ArtifactError
+from dozero.errors import ArtifactError, ConfigError
 
 RUN_FILE = "run.toml"
 _TEMPLATE = """\
@@ -15,22 +15,23 @@ _TEMPLATE = """\
 extends = "{preset}"
 
 [data]
-lang = {lang}
 """
 
 
-def write_workspace(folder: Path, preset: str, lang: str, source: str | None = None) -> Path:
+def write_workspace(folder: Path, preset: str, lang: str, source: str | None = None, licence: str | None = None) -> Path:
     """Make `folder` with a run.toml and return that file; a folder that already holds anything is left alone."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ArtifactError(
             "is not empty, so it is left alone", where=folder, expected="a new or empty folder", next="another name"
         )
-    load_config(preset=preset)  # an error now rather than at the first run
-    text = _TEMPLATE.format(preset=preset, lang=toml_value(lang))
-    if source is None:
+    kind = load_config(preset=preset).data.kind  # an error now rather than at the first run
+    data = {"lang": lang, "source": source, "licence": licence}
+    if kind == "words" and source is None:
         check_language(lang)
-    else:
-        text += f"source = {toml_value(source)}\n"
+    elif kind == "text" and source is None:
+        raise ConfigError("needs text to learn from", where=f"preset {preset}", next="--source FOLDER --licence own")
+    text = _TEMPLATE.format(preset=preset)
+    text += "".join(f"{key} = {toml_value(value)}\n" for key, value in data.items() if value is not None)
     with explain_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RUN_FILE).write_text(text, encoding="utf-8")

@@ -1,33 +1,54 @@
 """A tokenizer: text to ids and back, stored as a Hugging Face `tokenizer.json`.
 
-The only kind so far has a token for each character of its training text. In the file it is a byte-level BPE whose
-merges do nothing but build the characters of more than one byte, so transformers and llama.cpp open it as it is.
+Of the kind `char` it has a token for each character of its training text; in the file it is a byte-level BPE whose
+merges do nothing but build the characters of more than one byte. Of the kind `bpe` its merges were learned
+(`bpe.py` tells how), and the library `tokenizers` makes them. transformers and llama.cpp open both as they are.
+
+Special tokens never come from text: `encode("<|endoftext|>")` gives the ids of those characters, as of any others.
+Only code that means them gives them, by `special_id`. (In transformers the same file does read them out of text,
+unless it is called with `split_special_tokens=True`.)
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dozero.artifact import Manifest, open_artifact, write_artifact, write_json
 from dozero.errors import DataError, ModelMismatch
+from dozero.tokenizer.bpe import BYTE_ORDER, PATTERN, Pair
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as LibraryTokenizer
 
 END_OF_TEXT = "<|endoftext|>"
 END_ID = 0
+# Names of a chat's turns, as in ChatML, and some to spare: a model cannot be given new tokens as easily afterwards.
+BPE_SPECIALS = (END_OF_TEXT, "<|im_start|>", "<|im_end|>", *(f"<|reserved_{i}|>" for i in range(5)))
+# The library holds over 100 bytes for each token of one text, and is slower the longer it is: we give it pieces.
+PIECE_CHARACTERS, PIECES_AT_ONCE = 50_000, 16
+_CUT = re.compile(r"(?<=\S) ")  # where PATTERN ends a word whatever follows, so that the pieces give the same ids
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """`tokens[i]` are the bytes of token i. Token 0 starts and ends every document and stands for no bytes."""
+    """`tokens[i]` are the bytes of token i. The first ones, named in `specials`, stand for no bytes.
+
+    Token 0 starts and ends every document. `merges` are the pairs of a BPE in the order learned; None for characters.
+    """
 
     tokens: tuple[bytes, ...]
+    specials: tuple[str, ...] = (END_OF_TEXT,)
+    merges: tuple[Pair, ...] | None = None
 
     @property
     def vocab_size(self) -> int:
@@ -37,7 +58,39 @@ class Tokenizer:
     @cached_property
     def alphabet(self) -> str:
         """The characters that have a token, in the order of their ids."""
-        return "".join(t.decode() for t in self.tokens[1:] if _is_character(t))
+        return "".join(t.decode() for t in self.tokens[len(self.specials) :] if _is_character(t))
+
+    def special_id(self, name: str) -> int:
+        """Return the id of a special token, such as <|im_start|>; ModelMismatch when this tokenizer has no such token."""
+        if name not in self.specials:
+            raise ModelMismatch("no such special token", expected=" ".join(self.specials), got=repr(name))
+        return self.specials.index(name)
+
+    def encode(self, text: str) -> NDArray[np.int32]:
+        """Return the ids of the text, never a special one; DataError names characters that have no token."""
+        if self.merges is None:
+            return self._encode_characters(text)
+        pieces, parts = _pieces(text), [np.empty(0, dtype=np.int32)]
+        while batch := list(islice(pieces, PIECES_AT_ONCE)):
+            parts += [np.array(e.ids, dtype=np.int32) for e in self._ask_library(batch)]
+        return np.concatenate(parts)
+
+    def encode_many(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
+        """Return the ids of each text; much faster than one at a time."""
+        if self.merges is None:
+            ids, ends = self._encode_characters("".join(texts)), accumulate(map(len, texts))
+            return [ids[end - len(text) : end] for text, end in zip(texts, ends, strict=True)]
+        if any(len(text) > PIECE_CHARACTERS for text in texts):
+            return [self.encode(text) for text in texts]
+        return [np.array(e.ids, dtype=np.int32) for e in self._ask_library(texts)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of the ids; bytes that are not UTF-8 show as U+FFFD, special tokens as nothing."""
+        return b"".join(self.tokens[i] for i in ids).decode("utf-8", errors="replace")
+
+    def show(self, ids: Sequence[int]) -> list[str]:
+        r"""Return a printable name for each id: bytes that are no character and ends of lines as in \xc3 and \n."""
+        return [self.specials[i] if i < len(self.specials) else _visible(self.tokens[i]) for i in ids]
 
     @cached_property
     def _id_of_codepoint(self) -> NDArray[np.int32]:
@@ -47,8 +100,7 @@ class Tokenizer:
                 table[ord(token.decode())] = i
         return table
 
-    def encode(self, text: str) -> NDArray[np.int32]:
-        """Return one id a character; DataError names characters that have no token."""
+    def _encode_characters(self, text: str) -> NDArray[np.int32]:
         codepoints = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
         ids = self._id_of_codepoint[codepoints]
         if ids.size and ids.min() < 0:
@@ -60,13 +112,29 @@ class Tokenizer:
             )
         return ids
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of the ids; bytes that are not UTF-8 show as U+FFFD, the end of text as nothing."""
-        return b"".join(self.tokens[i] for i in ids).decode("utf-8", errors="replace")
+    def _ask_library(self, texts: Sequence[str]) -> Any:
+        try:
+            return self._library.encode_batch_fast(texts, add_special_tokens=False)
+        except TypeError:  # the library's word for half a character
+            broken = next(t for t in texts if any("\ud800" <= c <= "\udfff" for c in t))
+            raise DataError("text that is not Unicode", got=ascii(broken[:40])) from None
 
-    def show(self, ids: Sequence[int]) -> list[str]:
-        """Return a printable name for each id."""
-        return [END_OF_TEXT if i == END_ID else self.tokens[i].decode("utf-8", "backslashreplace") for i in ids]
+    @cached_property
+    def _library(self) -> LibraryTokenizer:
+        from tokenizers import Tokenizer as LibraryTokenizer  # 30 ms, of no use to characters
+
+        library = LibraryTokenizer.from_str(json.dumps(_tree_of(self)))
+        library.encode_special_tokens = True  # that is: as the text they are
+        return library
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield the text in pieces whose ids are those of the whole."""
+    start = 0
+    while len(text) - start > PIECE_CHARACTERS and (cut := _CUT.search(text, start + PIECE_CHARACTERS)):
+        yield text[start : cut.start()]
+        start = cut.start()
+    yield text[start:]
 
 
 def train_char_tokenizer(texts: Iterable[str]) -> Tokenizer:
@@ -86,6 +154,38 @@ def train_char_tokenizer(texts: Iterable[str]) -> Tokenizer:
     return Tokenizer((b"", *single, *sorted(parts, key=lambda p: (len(p), p))))
 
 
+def bpe_tokenizer(merges: Iterable[Pair], specials: tuple[str, ...] = BPE_SPECIALS) -> Tokenizer:
+    """Return the tokenizer of merges in the order learned: its tokens are the special ones, the bytes, what they make.
+
+    >>> t = bpe_tokenizer([(72, 90)])
+    >>> t.tokens[72], t.tokens[90], t.tokens[264], t.encode("casa").tolist(), t.encode("<|endoftext|>")[0]
+    (b'a', b's', b'as', [74, 264, 72], np.int32(35))
+    """
+    merges = tuple(merges)
+    tokens = [b""] * len(specials) + [bytes([b]) for b in BYTE_ORDER]
+    for left, right in merges:
+        tokens.append(tokens[left] + tokens[right])
+    return Tokenizer(tuple(tokens), specials, merges)
+
+
+def train_bpe_tokenizer(texts: Iterable[str], vocab_size: int, min_count: int = 2) -> Tokenizer:
+    """Return the BPE tokenizer of at most `vocab_size` tokens that the library learns: the same as `bpe.train_bpe`."""
+    from tokenizers import Regex, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer as LibraryTokenizer
+
+    library = LibraryTokenizer(models.BPE())
+    library.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(PATTERN), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, min_frequency=min_count, special_tokens=list(BPE_SPECIALS), show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )  # fmt: skip
+    library.train_from_iterator((piece for text in texts for piece in _pieces(text)), trainer)
+    model = json.loads(library.to_str())["model"]
+    return bpe_tokenizer((model["vocab"][left], model["vocab"][right]) for left, right in model["merges"])
+
+
 def save_tokenizer(tokenizer: Tokenizer, out: Path, manifest: Manifest) -> None:
     """Write a tokenizer folder: tokenizer.json and a manifest."""
     with write_artifact(out, manifest) as folder:
@@ -100,35 +200,7 @@ def open_tokenizer(path: Path) -> tuple[Tokenizer, Manifest]:
 
 def write_tokenizer_files(tokenizer: Tokenizer, folder: Path) -> None:
     """Write tokenizer.json and tokenizer_config.json, as `AutoTokenizer` reads them."""
-    names = [END_OF_TEXT, *(_printable(token) for token in tokenizer.tokens[1:])]
-    special = {"id": END_ID, "content": END_OF_TEXT, "special": True}
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
-    merges = [[_printable(t[:-1]), _printable(t[-1:])] for t in tokenizer.tokens if len(t) > 1]
-    model: dict[str, Any] = {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": None,
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": False,
-        "ignore_merges": False,
-        "vocab": {name: i for i, name in enumerate(names)},
-        "merges": merges,
-    }
-    tree = {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [special | flags],
-        "normalizer": None,
-        "pre_tokenizer": byte_level,
-        "post_processor": None,
-        "decoder": byte_level,
-        "model": model,
-    }
-    write_json(folder / "tokenizer.json", tree)
+    write_json(folder / "tokenizer.json", _tree_of(tokenizer))
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": END_OF_TEXT,
@@ -144,17 +216,60 @@ def read_tokenizer_json(file: Path) -> Tokenizer:
     try:
         tree = json.loads(file.read_text(encoding="utf-8"))
         vocab: dict[str, int] = tree["model"]["vocab"]
-        special = tree["added_tokens"][0]["content"]
-        names = sorted(vocab, key=lambda name: vocab[name])
-        tokenizer = Tokenizer((b"", *(_bytes_of(name) for name in names[1:])))
+        specials = tuple(str(token["content"]) for token in tree["added_tokens"])
+        if tree["pre_tokenizer"]["type"] == "Sequence":
+            merges = [(vocab[left], vocab[right]) for left, right in tree["model"]["merges"]]
+            tokenizer = bpe_tokenizer(merges, specials)
+        else:
+            characters = {token for name in {*vocab} - {*specials} if _is_character(token := _bytes_of(name))}
+            tokenizer = train_char_tokenizer([b"".join(characters).decode()])
+        # Any other tokenizer would cut text otherwise than `encode` does, and the model read what it never learned.
+        is_ours = specials[:1] == (END_OF_TEXT,) and _tree_of(tokenizer) == tree
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ModelMismatch(f"tokenizer cannot be read ({error!r})", where=file) from None
-    is_ours = names[:1] == [special] == [END_OF_TEXT] and [vocab[n] for n in names] == list(range(len(names)))
-    # Any other tokens would cut text otherwise than `encode` does, and the model would read what it never learned.
-    if not is_ours or not tokenizer.alphabet or tokenizer != train_char_tokenizer([tokenizer.alphabet]):
-        expected = f"{END_OF_TEXT} as token {END_ID}, then bytes and characters"
-        raise ModelMismatch("not a tokenizer of dozero", where=file, expected=expected)
+    except DataError:  # no characters
+        is_ours = False
+    if not is_ours:
+        raise ModelMismatch("not a tokenizer of dozero", where=file, expected="a tokenizer.json that dozero wrote")
     return tokenizer
+
+
+def _tree_of(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Return what stands in tokenizer.json."""
+    first = len(tokenizer.specials)
+    names = [*tokenizer.specials, *(_printable(token) for token in tokenizer.tokens[first:])]
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    if tokenizer.merges is None:
+        pre_tokenizer = byte_level
+        merges = [[_printable(t[:-1]), _printable(t[-1:])] for t in tokenizer.tokens if len(t) > 1]
+    else:
+        split = {"type": "Split", "pattern": {"Regex": PATTERN}, "behavior": "Isolated", "invert": False}
+        pre_tokenizer = {"type": "Sequence", "pretokenizers": [split, byte_level]}
+        merges = [[names[left], names[right]] for left, right in tokenizer.merges]
+    model: dict[str, Any] = {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": None,
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
+        "fuse_unk": False,
+        "byte_fallback": False,
+        "ignore_merges": False,
+        "vocab": {name: i for i, name in enumerate(names)},
+        "merges": merges,
+    }
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [{"id": i, "content": name, "special": True} | flags for i, name in enumerate(names[:first])],
+        "normalizer": None,
+        "pre_tokenizer": pre_tokenizer,
+        "post_processor": None,
+        "decoder": byte_level,
+        "model": model,
+    }
 
 
 def _is_character(token: bytes) -> bool:
@@ -164,14 +279,14 @@ def _is_character(token: bytes) -> bool:
         return False
 
 
-def _byte_alphabet() -> dict[int, str]:
-    """Return GPT-2's printable stand-in for each byte: itself where it prints, else a letter from U+0100 on."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [b for b in range(256) if b not in printable]
-    return {b: chr(b) for b in printable} | {b: chr(0x100 + i) for i, b in enumerate(others)}
+def _visible(token: bytes) -> str:
+    text = token.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-_STAND_IN = _byte_alphabet()
+# GPT-2's printable stand-in for each byte: itself where it prints, else a letter from U+0100 on.
+_LETTERS = 188  # bytes of BYTE_ORDER that print
+_STAND_IN = {b: chr(b if i < _LETTERS else 0x100 + i - _LETTERS) for i, b in enumerate(BYTE_ORDER)}
 _BYTE_OF = {letter: b for b, letter in _STAND_IN.items()}
 
 

@@ -17,7 +17,7 @@ tags: [dozero]
 
 * Learned from {source}: {licence}. Whoever passes this model on should name that source and licence.
 * {steps:,} steps, {tokens:,} tokens, {seconds:.0f} seconds.
-* Held out: {documents:,} documents it never saw, {bits:.4f} bits a character ({bits_per_byte:.4f} bits a byte).
+* Held out: {documents:,} documents it never saw, {bits_per_byte:.4f} bits a byte ({bits:.4f} bits a character, {nats:.4f} nats a token).
 * It knows nothing but the text it saw. It writes what is likely, not what is true.
 
 ```python
@@ -39,6 +39,7 @@ def model_card(manifest: Manifest, heldout: Surprise) -> str:
         tokens=counts["tokens"],
         seconds=manifest.seconds,
         documents=heldout.documents,
-        bits=heldout.bits_per_character,
         bits_per_byte=heldout.bits_per_byte,
+        bits=heldout.bits_per_character,
+        nats=heldout.nats_per_token,
     )

@@ -22,7 +22,6 @@ from dozero.artifact import (
     write_artifact,
 )
 from dozero.config import load_config, to_toml
-from dozero.settings import RunConfig
 from dozero.dataset.batch import Rows, batch_of_step, pack_rows
 from dozero.dataset.shards import Dataset
 from dozero.device import Device, generator
@@ -32,6 +31,7 @@ from dozero.generate.language_model import LanguageModel
 from dozero.model.hf import write_model_files
 from dozero.model.initialize import initialize
 from dozero.model.transformer import Transformer
+from dozero.settings import RunConfig
 from dozero.tokenizer.tokenizer import Tokenizer
 from dozero.train.card import model_card
 from dozero.train.checkpoint import RunState, load_newest, machine_facts, save_checkpoint

@@ -6,12 +6,12 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from dozero.settings import ModelConfig, RunConfig
-from dozero.dataset.batch import batch_of_step, pack_rows
+from dozero.dataset.batch import batch_of_step, count_epochs, pack_rows
 from dozero.dataset.shards import Dataset
 from dozero.device import Device
 from dozero.errors import ConfigError
 from dozero.model.cost import model_cost
+from dozero.settings import ModelConfig, RunConfig
 from dozero.train.loop import build_model
 from dozero.train.optim import build_optimizer
 from dozero.train.step import Schedule, train_step
@@ -43,7 +43,7 @@ class Plan:
     """The whole command, what has passed included."""
     step_s: float
     epochs: float
-    """How often the training documents would be seen."""
+    """How often the training documents would be seen; of collections mixed by weight, those seen most often."""
 
 
 def plan_minutes(config: RunConfig, dataset: Dataset, device: Device, seconds: float, passed_s: float) -> Plan:
@@ -61,7 +61,7 @@ def plan_minutes(config: RunConfig, dataset: Dataset, device: Device, seconds: f
     if changed != config:
         step_s = measure_step(changed, dataset, device)
     passed_s += time.perf_counter() - began
-    heldout_steps = len(dataset.heldout.ids) / config.train.batch_tokens
+    heldout_steps = dataset.heldout.tokens / config.train.batch_tokens
     reserve_s = COUNTING_S + heldout_steps * step_s * FORWARD_SHARE
     training_s = seconds - passed_s - reserve_s
     if training_s < LEAST_STEPS * step_s:
@@ -76,8 +76,8 @@ def plan_minutes(config: RunConfig, dataset: Dataset, device: Device, seconds: f
     every = max(1, round(SECONDS_BETWEEN_LOOKS / step_s))
     train = {"steps": steps, "max_seconds": round(training_s, 1), "eval_every": every, "sample_every": every}
     planned = changed.model_copy(update={"train": config.train.model_copy(update=train)})
-    epochs = training_s / step_s * config.train.batch_tokens / len(dataset.train.ids)
-    return Plan(planned, seconds, step_s, epochs)
+    epochs = count_epochs(dataset.train, training_s / step_s * config.train.batch_tokens)
+    return Plan(planned, seconds, step_s, max(epochs.values()))
 
 
 def measure_step(config: RunConfig, dataset: Dataset, device: Device) -> float:

@@ -1,0 +1,37 @@
+"""The grammar as a judge: its own stories are right, planted faults are not, and the floor is its own surprise."""
+
+import math
+
+import pytest
+
+from dozero.eval.stories import floor_nats, judge_stories
+from dozero.stories.tell import entropy, tell
+
+TALES = {lang: [tell(lang, 5, n) for n in range(300)] for lang in ("pt", "en")}
+
+
+@pytest.mark.parametrize("lang", ["pt", "en"])
+def test_stories_of_the_grammar_are_right_and_old_ones_are_not_new(lang):
+    score = judge_stories(lang, TALES[lang], set(TALES[lang][:100]))
+    assert (score.stories, score.stories_right, score.new) == (300, 300, 200)
+    assert score.sentences_right == score.sentences > 900
+    assert score.share_of_sentences == 1
+
+
+@pytest.mark.parametrize("lang", ["pt", "en"])
+def test_a_spoiled_word_costs_its_sentence_and_its_story(lang):
+    spoiled = [text.replace(text.split()[0], "Xyzzy", 1) for text in TALES[lang][:50]]
+    score = judge_stories(lang, spoiled, ())
+    assert score.stories_right == 0
+    assert 50 <= score.sentences - score.sentences_right <= 100
+    assert score.new == 50
+
+
+@pytest.mark.parametrize("lang", ["pt", "en"])
+def test_the_floor_is_about_the_entropy_of_so_many_stories(lang):
+    each = floor_nats(lang, TALES[lang]) / len(TALES[lang])
+    assert math.isclose(each, entropy(lang), rel_tol=0.02)
+
+
+def test_no_story_at_all_scores_nothing():
+    assert judge_stories("en", [], ()).share_of_sentences == 0
