@@ -11,12 +11,15 @@ from typing import NoReturn
 import typer
 
 from dozero import __version__
+from dozero.cli.curate import curate
 from dozero.cli.doctor import doctor
 from dozero.cli.generate import generate
 from dozero.cli.hello import hello
 from dozero.cli.inspect import inspect
 from dozero.cli.new import new
+from dozero.cli.pack import pack
 from dozero.cli.run import run
+from dozero.cli.tokenizer import tokenizer
 from dozero.cli.train import train
 from dozero.errors import DozeroError, Interrupted
 
@@ -32,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"max_content_width": 110},
 )
-VERBS = {verb.__name__: verb for verb in (hello, doctor, new, run, train, generate, inspect)}
+VERBS = {verb.__name__: verb for verb in (hello, doctor, new, run, curate, tokenizer, pack, train, generate, inspect)}
 for verb in VERBS.values():
     app.command()(verb)
 

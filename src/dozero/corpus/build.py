@@ -41,7 +41,7 @@ def corpus_inputs(data: DataConfig) -> dict[str, str]:
 
 
 def _fingerprint_of_files(data: DataConfig) -> dict[str, str]:
-    from dozero.corpus.read.unit import fingerprint
+    from dozero.corpus.read.listing import fingerprint
 
     if not data.all_sources:
         raise ConfigError("no source of text", where="data.source", expected="a file, folder, glob, URL or hf://name")

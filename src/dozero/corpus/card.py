@@ -142,7 +142,7 @@ def obligations(licence: str, page: Page) -> str:
     facts = licence_facts(licence)
     if facts is None:
         return page.text("licence_unread" if licence else "licence_none")
-    return str(facts)
+    return facts.told(page.lang)
 
 
 def _filters(page: Page, curate: CurateConfig) -> None:

@@ -28,7 +28,10 @@ from dozero.corpus.events import UnitDone, Unread
 from dozero.corpus.judge import judge_document, make_judge
 from dozero.corpus.minhash import sign_many
 from dozero.corpus.parts import Parts
-from dozero.corpus.read.unit import Unit, Unreadable, list_units, read_unit
+from dozero.corpus.read.limits import Unreadable
+from dozero.corpus.read.listing import list_units
+from dozero.corpus.read.reader import read_unit
+from dozero.corpus.read.unit import Unit
 from dozero.corpus.report import Summary, write_report
 from dozero.corpus.store import Corpus, RowWriter, Stored, read_rows
 from dozero.errors import DataError

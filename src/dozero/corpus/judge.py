@@ -11,7 +11,9 @@ from dozero.corpus.document import Document
 from dozero.corpus.licence import licence_filter, normalise_licence
 from dozero.corpus.parts import Filter, Parts
 from dozero.corpus.personal import KINDS, count_kinds, find_personal_data, mask_personal_data
-from dozero.corpus.read.unit import Unreadable, list_units, read_unit
+from dozero.corpus.read.limits import Unreadable
+from dozero.corpus.read.listing import list_units
+from dozero.corpus.read.reader import read_unit
 from dozero.corpus.rules import make_filters
 from dozero.corpus.store import Stored
 from dozero.errors import DataError
@@ -58,7 +60,7 @@ def judge_document(document: Document, judge: Judge) -> tuple[Stored, Parts]:
     """
     text = clean_text(document.text)
     parts = Parts(text)
-    document = document._replace(text=text, licence=normalise_licence(document.licence), lang=parts.language)
+    document = document._replace(text=text, licence=normalise_licence(document.licence), lang=parts.language[0])
     reason = _first_reason(document, parts, judge.filters)
     personal = ""
     if judge.kinds:

@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, runtime_checkable
 
 from dozero.corpus.read.limits import Budget, Limits
 from dozero.errors import DataError
@@ -27,6 +27,7 @@ PACKED_CHUNK = 1 << 16
 BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
 
 
+@runtime_checkable
 class Stream(Protocol):
     """Bytes from front to back."""
 
