@@ -163,9 +163,9 @@ def accent_rate(words: list[str]) -> float:
 
 def write_race_words(folder: Path) -> tuple[Path, Path, Path, Path]:
     """Write the race's 10,000 random English words, their two splits, and the whole list; return the four files."""
-    from dozero.settings import DataConfig
     from dozero.corpus.words import curate_words
     from dozero.dataset.split import is_heldout
+    from dozero.settings import DataConfig
 
     kept, _ = curate_words(DataConfig(lang="en", max_letters=15))
     words = [document.text for document in kept]

@@ -95,6 +95,7 @@ def in_agreement(tree):
     model["attention_bias"] &= not model["qk_norm"]
     if optim["warmup"] + optim["decay"] > 1:
         optim["decay"] = (1 - optim["warmup"]) / 2
+    tree["scale"]["partition"] = tree["scale"]["partition"] or "cpu"
     train["batch_tokens"] = max(train["batch_tokens"], model["max_seq_len"])
     return tree
 

@@ -22,7 +22,34 @@ CARD_TYPES = ("visa16", "mastercard", "amex", "discover", "diners", "visa19")
 PHONE_REGIONS = ("PT", "AR", "US", "GB", "DE", "FR", "ES", "IT", "JP", "AO", "MX", "CL")
 # Blocks that registries gave out: LACNIC, ARIN, RIPE, AFRINIC, APNIC.
 IPV6_BLOCKS = ("2804:{:x}::", "2801:{:x}::", "2600:{:x}::", "2a02:{:x}::", "2c0f:{:x}::", "2400:{:x}::")
-STATES = "AC AL AM BA CE DF ES GO MA MG MS MT PA PB PE PI PR RJ RN RO RR RS SC SE SP TO".split()
+STATES = [
+    "AC",
+    "AL",
+    "AM",
+    "BA",
+    "CE",
+    "DF",
+    "ES",
+    "GO",
+    "MA",
+    "MG",
+    "MS",
+    "MT",
+    "PA",
+    "PB",
+    "PE",
+    "PI",
+    "PR",
+    "RJ",
+    "RN",
+    "RO",
+    "RR",
+    "RS",
+    "SC",
+    "SE",
+    "SP",
+    "TO",
+]
 
 
 class Value(NamedTuple):
@@ -66,7 +93,7 @@ class Makers:
     def cnpj(self) -> Value:
         """A company's number: faker's, validate-docbr's, or the alphanumeric one."""
         docbr = self.docbr.CNPJ()
-        make = [lambda: self.pt.cnpj(), docbr.generate, lambda: docbr.generate(digits_only=False)]
+        make = [self.pt.cnpj, docbr.generate, lambda: docbr.generate(digits_only=False)]
         bare = re.sub(r"\W", "", self.random.choice(make)())
         masked = docbr.mask(bare)
         form = self.random.choice([masked, masked, masked, bare, f"{bare[:8]}/{bare[8:12]}-{bare[12:]}"])
@@ -80,7 +107,14 @@ class Makers:
         sao_paulo = f"{bare[:2]}.{bare[2:5]}.{bare[5:8]}-{bare[8]}"
         digits = "".join(self.random.choices("0123456789", k=8))
         dotted = f"{digits[:2]}.{digits[2:5]}.{digits[5:]}"
-        others = [bare, dotted, f"MG-{dotted}", f"{digits[0]}.{digits[1:4]}.{digits[4:7]}", digits, digits[:7] + "-" + digits[7]]
+        others = [
+            bare,
+            dotted,
+            f"MG-{dotted}",
+            f"{digits[0]}.{digits[1:4]}.{digits[4:7]}",
+            digits,
+            digits[:7] + "-" + digits[7],
+        ]
         if self.random.random() < 0.4:
             return Value(sao_paulo)
         return Value(self.random.choice(others), stands_alone=False)
@@ -92,7 +126,9 @@ class Makers:
             digits = re.sub(r"\D", "", self.pt.postcode())
         if self.random.random() < 0.25:
             return Value(digits, stands_alone=False)
-        return Value(self.random.choice([f"{digits[:5]}-{digits[5:]}"] * 4 + [f"{digits[:2]}.{digits[2:5]}-{digits[5:]}"]))
+        return Value(
+            self.random.choice([f"{digits[:5]}-{digits[5:]}"] * 4 + [f"{digits[:2]}.{digits[2:5]}-{digits[5:]}"])
+        )
 
     def phone(self) -> Value:
         """A phone: Brazilian with and without area and country, US, or of twelve countries as phonenumbers writes them."""
@@ -103,7 +139,12 @@ class Makers:
         source = self.random.choice([self.pt, self.en])
         address = self.random.choice([source.email, source.free_email, source.company_email, source.ascii_safe_email])()
         local, _, domain = address.partition("@")
-        forms = [address] * 5 + [f"{local}+news@{domain}", f"{local}@mail.{domain}", address.upper(), f"{local}_{7}@{domain}"]
+        forms = [address] * 5 + [
+            f"{local}+news@{domain}",
+            f"{local}@mail.{domain}",
+            address.upper(),
+            f"{local}_{7}@{domain}",
+        ]
         return Value(self.random.choice(forms))
 
     def card(self) -> Value:
@@ -237,10 +278,14 @@ class Makers:
         return self.random.choice([self.en.isbn13(), self.en.isbn10(), self.en.isbn13("")])
 
     def _no_date(self) -> str:
-        return self.random.choice([self.en.date("%d/%m/%Y"), self.en.date(), self.en.date("%d.%m.%Y"), self.en.date("%d-%m-%Y")])
+        return self.random.choice(
+            [self.en.date("%d/%m/%Y"), self.en.date(), self.en.date("%d.%m.%Y"), self.en.date("%d-%m-%Y")]
+        )
 
     def _no_time(self) -> str:
-        return self.random.choice([self.en.time(), self.en.time("%H:%M"), self.en.time("%Hh%M"), self.en.time() + ".482913"])
+        return self.random.choice(
+            [self.en.time(), self.en.time("%H:%M"), self.en.time("%Hh%M"), self.en.time() + ".482913"]
+        )
 
     def _no_timestamp(self) -> str:
         forms = ["%Y%m%d%H%M%S", "%Y-%m-%dT%H:%M:%S", "%Y%m%d-%H%M%S", "%Y-%m-%d %H:%M:%S"]
@@ -282,7 +327,9 @@ class Makers:
 
     def _no_price(self) -> str:
         whole = f"{self.random.randint(1, 99_999_999):,}"
-        return self.random.choice([f"R$ {whole.replace(',', '.')},00", f"US$ {whole}.50", f"R${whole.replace(',', '')},90"])
+        return self.random.choice(
+            [f"R$ {whole.replace(',', '.')},00", f"US$ {whole}.50", f"R${whole.replace(',', '')},90"]
+        )
 
     def _no_mac(self) -> str:
         return self.random.choice([self.en.mac_address(), self.en.mac_address().upper().replace(":", "-")])
@@ -299,7 +346,9 @@ class Makers:
 
     def _no_law(self) -> str:
         number = f"{self.random.randint(1, 14)}.{self.random.randint(100, 999)}/{self.random.randint(1950, 2025)}"
-        return self.random.choice([f"Lei nº {number}", f"Lei {number}", f"ISO/IEC 27001:2022 e {number}", f"RFC {self._digits(4)}"])
+        return self.random.choice(
+            [f"Lei nº {number}", f"Lei {number}", f"ISO/IEC 27001:2022 e {number}", f"RFC {self._digits(4)}"]
+        )
 
     def _no_years(self) -> str:
         begin = self.random.randint(1900, 2015)
@@ -318,10 +367,21 @@ class Makers:
 
     def _no_tollfree(self) -> str:
         n = self._digits
-        return self.random.choice([f"0800 {n(3)} {n(4)}", f"0800-{n(3)}-{n(4)}", f"0800 {n(6)}", "190", "188", f"1-800-{n(3)}-{n(4)}"])
+        return self.random.choice(
+            [f"0800 {n(3)} {n(4)}", f"0800-{n(3)}-{n(4)}", f"0800 {n(6)}", "190", "188", f"1-800-{n(3)}-{n(4)}"]
+        )
 
     def _no_private_ip(self) -> str:
-        return self.random.choice([self.en.ipv4_private(), "127.0.0.1", "fe80::1ff:fe23:4567:890a", "192.0.2.17", "::1", "2001:db8::8a2e:370:7334"])
+        return self.random.choice(
+            [
+                self.en.ipv4_private(),
+                "127.0.0.1",
+                "fe80::1ff:fe23:4567:890a",
+                "192.0.2.17",
+                "::1",
+                "2001:db8::8a2e:370:7334",
+            ]
+        )
 
     def _no_netmask(self) -> str:
         return self.random.choice(["255.255.255.0", "255.255.255.240", "255.255.0.0", "0.0.0.0"])
@@ -374,7 +434,9 @@ class Makers:
                                    "10.1000/182", "#a1b2c3", "@app.route('/x')", "x[0:10:2]", "6.02214076e+23", "user@localhost"])  # fmt: skip
 
     def _no_number(self) -> str:
-        return self.random.choice([self._no_decimal, self._no_count, self._no_digits11, self._no_digits14, lambda: self._digits(9)])()
+        return self.random.choice(
+            [self._no_decimal, self._no_count, self._no_digits11, self._no_digits14, lambda: self._digits(9)]
+        )()
 
 
 def read_templates(which: str, lang: str) -> list[tuple[str, str]]:
@@ -396,7 +458,9 @@ def make_sentences(count: int, which: str, seed: int = 0) -> list[Labelled]:
         else:
             sentence = _draw_personal(makers, templates[lang], lang, KINDS[i // 4 % len(KINDS)])
         if draw.random() < JOINED_SHARE:
-            sentence = _join(sentence, _draw_harmless(makers, templates[lang], lang), harmless_first=draw.random() < 0.5)
+            sentence = _join(
+                sentence, _draw_harmless(makers, templates[lang], lang), harmless_first=draw.random() < 0.5
+            )
         made.append(sentence)
     return made
 

@@ -35,7 +35,9 @@ def scale(quick: bool) -> Iterator[Claim]:
     ours, theirs = documents[1] / large_s, documents[0] / peer_s
     yield at_most(f"{large_mb} MB on {PROCESSES} processes: peak memory of all, MB", large_bytes / 1e6, 800)
     yield at_most(
-        f"cost of a document at {large_mb} MB against {SMALL_MB} MB", large_s / documents[1] / (small_s / documents[0]), 1.15
+        f"cost of a document at {large_mb} MB against {SMALL_MB} MB",
+        large_s / documents[1] / (small_s / documents[0]),
+        1.15,
     )
     yield Claim(
         "documents per second (ours, datatrove with its own filters)", ours, theirs, ours / theirs, ">= 8, aim 20",

@@ -44,7 +44,7 @@ class _Text(HTMLParser):
         self.lines: list[str] = []
         self._inside = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the name is that of the base class
         if tag in ("p", "h1", "h2", "h3"):
             self._inside += 1
             self.lines.append("")

@@ -104,6 +104,31 @@ class CurateConfig(Config):
     """Kinds of personal data looked for, such as ["cpf", "email"]; empty looks for all."""
 
 
+class ScaleConfig(Config):
+    """Where a corpus is made when one machine is too small."""
+
+    executor: Literal["here", "local", "slurm", "ray"] = "here"
+    """`here`: our own processes; else those of datatrove: on this machine, on a Slurm or on a Ray cluster."""
+    tasks: int = Field(default=16, ge=1)
+    """Portions of the input; a portion is what is run again when its task dies."""
+    workers: int = Field(default=0, ge=0)
+    """Tasks under way at once; 0 takes the cores of this machine (local) or sets no limit."""
+    partition: str = ""
+    """slurm: the partition to submit to."""
+    time: str = "24:00:00"
+    """slurm: longest time of a task."""
+    memory_gb: int = Field(default=2, ge=1)
+    """slurm and ray: memory of a task."""
+    setup: str = ""
+    """slurm: command that readies the environment of a task, such as source /shared/venv/bin/activate."""
+
+    @model_validator(mode="after")
+    def _slurm_has_a_partition(self) -> Self:
+        if self.executor == "slurm" and not self.partition:
+            raise ValueError('executor = "slurm" needs a partition')
+        return self
+
+
 class TokenizerConfig(Config):
     """How text becomes tokens."""
 
@@ -246,6 +271,8 @@ class RunConfig(Config):
     """Where the text comes from."""
     curate: CurateConfig = CurateConfig()
     """What of a text is kept."""
+    scale: ScaleConfig = ScaleConfig()
+    """Where a corpus is made; the documents are the same anywhere."""
     tokenizer: TokenizerConfig = TokenizerConfig()
     """How text becomes tokens."""
     model: ModelConfig = ModelConfig()

@@ -16,7 +16,7 @@ from dozero.eval.likelihood import Surprise
 from dozero.pipeline.stages import StageDone
 from dozero.train.events import Evaluated, Event, Finished, Replanned, Sampled, Saved, Started, Stepped, Stopped
 
-HELDOUT = Surprise(nats=20.0, documents=4, characters=16, bytes=12)
+HELDOUT = Surprise(nats=20.0, tokens=16, documents=4, characters=16, bytes=12)
 EVENTS = (
     StageDone("corpus", Path("ws/work/corpus"), Manifest(kind="corpus", counts={"kept": 3}), made=True),
     StageDone("dataset", Path("ws/work/dataset"), Manifest(kind="dataset"), made=False),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dozero.cli.hello import WORDS_SHOWN
+from dozero.cli.hello_words import SAMPLES as WORDS_SHOWN
 from dozero.cli.main import app
 from dozero.cli.messages import MESSAGES, say
 from dozero.config import load_config

@@ -25,7 +25,6 @@ def build(data, out):
     return open_corpus(out)
 
 
-
 @pytest.fixture
 def config(tmp_path):
     (tmp_path / "words.txt").write_text("\n".join([*KEPT, *DROPPED]), encoding="utf-8")

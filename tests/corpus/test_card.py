@@ -139,7 +139,12 @@ def test_the_similarity_told_is_the_one_at_which_half_the_pairs_are_caught(tmp_p
 
 @pytest.mark.parametrize(
     ("treatment", "part"),
-    [("mask", "replaced by marks"), ("drop", "were dropped"), ("report", "still in the text"), ("off", "Nobody looked for personal")],
+    [
+        ("mask", "replaced by marks"),
+        ("drop", "were dropped"),
+        ("report", "still in the text"),
+        ("off", "Nobody looked for personal"),
+    ],
 )
 def test_what_became_of_personal_data_is_told(tmp_path, treatment, part):
     assert part in told(tmp_path, CurateConfig(personal_data=treatment))
@@ -149,7 +154,10 @@ COMMANDS = [
     (DATA, CurateConfig()),
     (DataConfig(kind="text", source="my docs/*.txt", allow_unlicensed=True), CurateConfig(languages=("pt", "en"))),
     (
-        DataConfig(kind="text", sources=(SourceConfig(path="a", text_field="corpo"), SourceConfig(path="b", text_field="corpo"))),
+        DataConfig(
+            kind="text",
+            sources=(SourceConfig(path="a", text_field="corpo"), SourceConfig(path="b", text_field="corpo")),
+        ),
         CurateConfig(near_duplicates=False, bands=20, rows=5, evaluation="provas"),
     ),
     (

@@ -16,13 +16,31 @@ from dozero.artifact import open_artifact
 from dozero.corpus.build import build_corpus, corpus_inputs, corpus_settings
 from dozero.corpus.curate import curate
 from dozero.corpus.events import UnitDone, Unread
+from dozero.corpus.forgotten import Forgotten, read_forgotten, write_forgotten
 from dozero.corpus.store import open_corpus
 from dozero.errors import DataError
 from dozero.settings import CurateConfig, DataConfig, SourceConfig
 
 RULES = CurateConfig(filters=())
 UNIT = 5_000  # several units out of a few small files
-NOUNS = "casa rua flor mar sol lua vento barco livro porta mesa chuva pedra campo ponte festa".split()
+NOUNS = [
+    "casa",
+    "rua",
+    "flor",
+    "mar",
+    "sol",
+    "lua",
+    "vento",
+    "barco",
+    "livro",
+    "porta",
+    "mesa",
+    "chuva",
+    "pedra",
+    "campo",
+    "ponte",
+    "festa",
+]
 
 
 def sentence(rng):
@@ -119,7 +137,9 @@ def test_personal_data_are_masked_and_counted(curated):
     assert b"ana.souza" not in files
 
 
-@pytest.mark.parametrize(("setting", "dropped", "text_holds_it"), [("drop", 1, False), ("report", 0, True), ("off", 0, True)])
+@pytest.mark.parametrize(
+    ("setting", "dropped", "text_holds_it"), [("drop", 1, False), ("report", 0, True), ("off", 0, True)]
+)
 def test_personal_data_may_be_dropped_or_only_reported(sources, tmp_path, setting, dropped, text_holds_it):
     run(settings_of(sources), tmp_path / "corpus", RULES.model_copy(update={"personal_data": setting}))
     corpus = open_corpus(tmp_path / "corpus")
@@ -142,10 +162,14 @@ def test_a_document_without_licence_is_kept_out_unless_the_user_says_otherwise(t
 
 def test_what_is_to_be_forgotten_leaves_only_its_id(sources, curated, tmp_path):
     row = next(row for row in curated[1].stored(kept=True) if row.document.source.endswith("07.txt"))
-    run(settings_of(sources), tmp_path / "corpus", forgotten=frozenset([row.id]))
+    run(settings_of(sources), tmp_path / "corpus")
+    write_forgotten(tmp_path / "corpus", Forgotten(frozenset([row.id])))
+    for _ in range(2):  # and it stays forgotten
+        run(settings_of(sources), tmp_path / "corpus")
     corpus = open_corpus(tmp_path / "corpus")
     gone = next(row for row in corpus.stored(kept=False) if row.reason == "forgotten")
-    assert (gone.id, gone.document.text) == (row.id, "")
+    assert (gone.id, gone.document.text, gone.document.source) == (row.id, "", "")
+    assert read_forgotten(corpus.path).ids == {row.id}
     assert row.document.text not in set(corpus.texts())
 
 
@@ -198,11 +222,15 @@ def test_a_kill_at_any_moment_costs_nothing_but_time(sources, curated, tmp_path,
     rng = random.Random(5)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     for _ in range(4):
-        process = subprocess.Popen([sys.executable, script, sources, out, processes], stdout=subprocess.DEVNULL, env=environment)
+        process = subprocess.Popen(
+            [sys.executable, script, sources, out, processes], stdout=subprocess.DEVNULL, env=environment
+        )
         time.sleep(rng.uniform(0.2, 2.0))
         process.send_signal(signal.SIGKILL)
         process.wait()
-    subprocess.run([sys.executable, script, sources, out, processes], check=True, stdout=subprocess.DEVNULL, env=environment)
+    subprocess.run(
+        [sys.executable, script, sources, out, processes], check=True, stdout=subprocess.DEVNULL, env=environment
+    )
     assert content(out) == content(curated[1].path)
     assert {p.name for p in tmp_path.iterdir()} == {"run.py", "corpus"}
 

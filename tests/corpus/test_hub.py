@@ -1,5 +1,7 @@
 """The front matter of a card: what the hub accepts."""
 
+import itertools
+
 import pytest
 import yaml
 
@@ -27,7 +29,7 @@ def test_the_size_is_the_one_between_whose_bounds_the_documents_lie(documents, s
 
 
 def test_sizes_join_without_gaps():
-    for (limit, name), (_, above) in zip(SIZES, SIZES[1:], strict=False):
+    for (limit, name), (_, above) in itertools.pairwise(SIZES):
         assert name.rpartition("<")[2] == above.partition("<")[0], limit
 
 

@@ -52,7 +52,12 @@ def test_normalising_again_changes_nothing(text):
 
 def test_what_creative_commons_asks_is_in_its_name():
     facts = licence_facts("CC-BY-NC-SA-4.0")
-    assert (facts.attribution, facts.share_alike, facts.non_commercial, facts.no_derivatives) == (True, True, True, False)
+    assert (facts.attribution, facts.share_alike, facts.non_commercial, facts.no_derivatives) == (
+        True,
+        True,
+        True,
+        False,
+    )
     for lang, words in (("pt", "não comerciais"), ("en", "non-commercial")):
         assert words in facts.told(lang)
         assert words not in licence_facts("CC-BY-4.0").told(lang)

@@ -44,7 +44,10 @@ def test_three_pictures_show_kept_and_dropped(tmp_path, report, lang):
 
 
 def test_the_same_report_gives_the_same_bytes_and_the_language_other_captions(tmp_path, report):
-    pictures = [[f.read_bytes() for f in draw_plots(report, tmp_path / d, lang)] for d, lang in (("a", "pt"), ("b", "pt"), ("c", "en"))]
+    pictures = [
+        [f.read_bytes() for f in draw_plots(report, tmp_path / d, lang)]
+        for d, lang in (("a", "pt"), ("b", "pt"), ("c", "en"))
+    ]
     assert pictures[0] == pictures[1]
     assert all(one != other for one, other in zip(pictures[0], pictures[2], strict=True))
 

@@ -1,5 +1,6 @@
 """The report of a corpus: sums that agree with the documents, however they were added up."""
 
+import itertools
 import json
 import random
 from collections import Counter
@@ -15,7 +16,10 @@ from dozero.corpus.report import SAMPLE_CHARACTERS, SAMPLES, Summary, about, rea
 from dozero.corpus.store import Stored
 from dozero.settings import CurateConfig, DataConfig
 
-SETTINGS = {**DataConfig(kind="text", source="docs").model_dump(mode="json"), "curate": CurateConfig().model_dump(mode="json")}
+SETTINGS = {
+    **DataConfig(kind="text", source="docs").model_dump(mode="json"),
+    "curate": CurateConfig().model_dump(mode="json"),
+}
 
 
 def stored(text, reason=None, *, source="a.txt", licence="MIT", lang="pt", collection="docs", personal=""):
@@ -67,14 +71,16 @@ def test_every_table_counts_every_document_once(rows):
         for unit in ("characters", "words"):
             assert sum(row[name] for row in report["lengths"][unit]) == len(texts)
     assert sum(row["documents"] for row in report["reasons"]) == len(dropped)
-    assert [row["documents"] for row in report["reasons"]] == sorted((r["documents"] for r in report["reasons"]), reverse=True)
+    assert [row["documents"] for row in report["reasons"]] == sorted(
+        (r["documents"] for r in report["reasons"]), reverse=True
+    )
 
 
 @given(rows=ROWS.filter(bool))
 def test_the_bins_of_lengths_touch_and_each_holds_the_documents_of_its_lengths(rows):
     for unit, length in (("characters", len), ("words", lambda text: len(text.split()))):
         bins = summarise(rows).to_json()["lengths"][unit]
-        for low, high in zip(bins, bins[1:], strict=False):
+        for low, high in itertools.pairwise(bins):
             assert low["to"] + 1 == high["from"]
         for row in bins:
             inside = [r for r in rows if row["from"] <= length(r.document.text) <= row["to"]]

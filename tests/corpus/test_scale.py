@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from dozero.corpus.build import corpus_settings
 from dozero.corpus.curate import Curated, curate
 from dozero.corpus.duplicates import find_duplicates, first_of_equal
 from dozero.corpus.scale import (
     EXACT,
     NEAR,
     STAYS,
-    ScaleConfig,
     Sieve,
     SortSignatures,
     decide_at_scale,
@@ -24,7 +24,7 @@ from dozero.corpus.scale import (
 )
 from dozero.corpus.store import open_corpus, read_rows
 from dozero.errors import ConfigError, MissingExtra
-from dozero.settings import CurateConfig, DataConfig
+from dozero.settings import CurateConfig, DataConfig, ScaleConfig
 
 BANDS = 3
 CONFIG = CurateConfig(bands=BANDS, rows=2)
@@ -161,7 +161,7 @@ def settings(tmp_path):
 
 
 def run_curate(settings, out, scale):
-    *_, last = curate(*settings, out, {}, {}, scale=scale)
+    *_, last = curate(*settings, out, {}, corpus_settings(*settings), scale=scale)
     assert isinstance(last, Curated)
     return {file.name: file.read_bytes() for file in sorted(out.iterdir()) if file.suffix == ".parquet"}
 

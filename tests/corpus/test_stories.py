@@ -5,8 +5,8 @@ import json
 import pytest
 
 from dozero.artifact import Manifest
-from dozero.corpus.stories import SEED, write_stories
 from dozero.corpus.store import open_corpus
+from dozero.corpus.stories import SEED, write_stories
 from dozero.settings import DataConfig
 from dozero.stories.tell import check_story, entropy, tell
 

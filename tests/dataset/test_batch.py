@@ -270,7 +270,9 @@ def test_no_row_comes_twice_within_an_epoch_of_its_collection(weighted, per_step
         for at in range(0, len(own) - size + 1, size):
             assert sorted(own[at : at + size]) == list(range(end - size, end))
             orders.add((size, *(own[at : at + size] - end)))
-    epochs = sum(np.sum((rows >= e - n) & (rows < e)) // n for e, n in zip(np.cumsum(mix.sizes), mix.sizes, strict=True))
+    epochs = sum(
+        np.sum((rows >= e - n) & (rows < e)) // n for e, n in zip(np.cumsum(mix.sizes), mix.sizes, strict=True)
+    )
     if min(mix.sizes) >= 20:
         assert len(orders) == epochs, "each epoch of each collection has an order of its own"
 
@@ -311,7 +313,9 @@ def test_collections_mixed_by_weight_share_no_row(data, T, weights):
     firsts = [next(iter(collections)) for collections in of_rows]
     assert [firsts.count(i) for i, x in enumerate(lengths) if x] == list(rows.mix.sizes)
     assert firsts == sorted(firsts)
-    assert rows.mix.turn == share_turn([w for w, x in zip(weights, lengths, strict=True) if x] if len(rows.mix.sizes) > 1 else [1.0])
+    assert rows.mix.turn == share_turn(
+        [w for w, x in zip(weights, lengths, strict=True) if x] if len(rows.mix.sizes) > 1 else [1.0]
+    )
 
 
 @given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=8))

@@ -147,7 +147,9 @@ def test_a_corpus_of_words_needs_no_parquet(tmp_path):
         "tiny_dataset(Path(sys.argv[1]) / 'd'); print('pyarrow' in sys.modules, 'multiprocessing.pool' in sys.modules)"
     )
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    said = subprocess.run([sys.executable, "-c", code, tmp_path], env=environment, capture_output=True, encoding="utf-8")
+    said = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], env=environment, capture_output=True, encoding="utf-8"
+    )
     assert said.stdout == "False False\n", said.stderr
 
 

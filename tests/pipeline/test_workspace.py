@@ -15,9 +15,11 @@ def listing(folder):
 
 @pytest.mark.parametrize("preset", list_presets())
 def test_its_settings_are_the_presets_in_the_language_asked_for(tmp_path, preset):
-    file = write_workspace(tmp_path / "a/b/ws", preset, "pt")
+    source, licence = ("docs", "own") if preset == "text" else (None, None)
+    file = write_workspace(tmp_path / "a/b/ws", preset, "pt", source, licence)
     assert file == tmp_path / "a/b/ws" / RUN_FILE
-    assert load_config(file) == load_config(preset=preset, overrides=["data.lang=pt"])
+    given = ["data.source=docs", "data.licence=own"] if source else []
+    assert load_config(file) == load_config(preset=preset, overrides=["data.lang=pt", *given])
     assert listing(file.parent) == [RUN_FILE]
 
 
@@ -76,3 +78,10 @@ def test_a_file_in_the_way_of_the_folder_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ArtifactError, match=r"file/ws.*cannot be written"):
         write_workspace(tmp_path / "file/ws", "words", "en")
+
+
+def test_a_preset_of_text_needs_a_source_and_says_how(tmp_path):
+    with pytest.raises(ConfigError, match="needs text to learn from") as refused:
+        write_workspace(tmp_path / "ws", "text", "pt")
+    assert "--source" in str(refused.value)
+    assert not (tmp_path / "ws").exists()

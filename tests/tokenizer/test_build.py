@@ -3,8 +3,8 @@
 import pytest
 
 from dozero.artifact import open_artifact
-from dozero.corpus.build import build_corpus
-from dozero.settings import DataConfig, TokenizerConfig
+from dozero.settings import TokenizerConfig
+from dozero.testing import tiny_corpus
 from dozero.tokenizer.build import build_tokenizer
 from dozero.tokenizer.tokenizer import open_tokenizer
 
@@ -13,8 +13,7 @@ WORDS = ("coração", "mãe", "日本", "casa")
 
 @pytest.fixture
 def corpus(tmp_path):
-    (tmp_path / "words.txt").write_text("\n".join(WORDS), encoding="utf-8")
-    return build_corpus(DataConfig(source=str(tmp_path / "words.txt")), tmp_path / "corpus")
+    return tiny_corpus(tmp_path / "corpus", WORDS)
 
 
 def test_it_covers_the_corpus_and_opens_as_it_was_built(corpus, tmp_path):
@@ -29,7 +28,7 @@ def test_its_manifest_tells_corpus_settings_counts_and_licence(corpus, tmp_path)
     built = build_tokenizer(corpus, TokenizerConfig(), tmp_path / "tokenizer")
     manifest = open_artifact(tmp_path / "tokenizer", "tokenizer")
     assert manifest.inputs == {"corpus": corpus.manifest.fingerprint}
-    assert manifest.config == {"kind": "char"}
+    assert manifest.config == TokenizerConfig().model_dump()
     assert manifest.counts == {"vocab_size": built.vocab_size, "characters": len(set("".join(WORDS)))}
     assert manifest.about == {"licence": corpus.manifest.about["licence"]}
     assert set(manifest.files) == {"tokenizer.json", "tokenizer_config.json"}

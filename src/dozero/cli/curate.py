@@ -53,7 +53,7 @@ def curate(
 
     dozero curate --forget ID|HASH|REGEX -o CORPUS (or a workspace) erases documents, tells what was made from them,
     and makes tokenizer and dataset of the workspace anew.
-    """  # noqa: D301 - \\b is the backspace by which click keeps lines as they are
+    """  # noqa: D301 - the backspace is how click is told to keep lines as they are
     from dozero.cli.display import Display
     from dozero.cli.language import narration, pick_language
 
@@ -65,20 +65,21 @@ def curate(
         path = only_folder(paths, out)
         forget_and_show(display, path, forget, also or [], yes=yes, keep_pattern=keep_pattern, rebuild=rebuild)
         return
-    tree = {
-        "data": {
-            "kind": "text",
-            "sources": [{"path": path, "text_field": text_field} for path in paths],
-            "licence": licence,
-            "allow_unlicensed": allow_unlicensed,
-        },
-        "curate": {
-            "languages": [pick_language(code) for code in (lang or "").split(",") if code],
-            "personal_data": personal,
-            "evaluation": evaluation,
-        },
-    }
+    data = {"licence": licence, "allow_unlicensed": allow_unlicensed}
+    rules = {"personal_data": personal, "evaluation": evaluation}
+    tree = settings_tree(paths, text_field, data, rules, lang)
     curate_and_show(display, curate_config(tree, settings), out, processes)
+
+
+def settings_tree(
+    paths: list[str], text_field: str, data: dict[str, Any], rules: dict[str, Any], lang: str | None
+) -> dict[str, Any]:
+    """Return what options say as a tree of settings."""
+    from dozero.cli.language import pick_language
+
+    sources = [{"path": path, "text_field": text_field} for path in paths]
+    languages = [pick_language(code) for code in (lang or "").split(",") if code]
+    return {"data": {"kind": "text", "sources": sources, **data}, "curate": {"languages": languages, **rules}}
 
 
 def split_settings(words: list[str]) -> tuple[list[str], list[str]]:
@@ -108,8 +109,8 @@ def curate_config(tree: dict[str, Any], settings: list[str]) -> RunConfig:
 
     for text in settings:
         given = parse_override(text)
-        if not given.keys() <= {"data", "curate"}:
-            raise ConfigError("has no effect here", where=text, expected="a setting of data or curate")
+        if not given.keys() <= {"data", "curate", "scale"}:
+            raise ConfigError("has no effect here", where=text, expected="a setting of data, curate or scale")
         tree = merge(tree, given)
     if not tree["data"]["sources"]:
         del tree["data"]["sources"]
@@ -132,12 +133,14 @@ def curate_and_show(display: Display, config: RunConfig, out: Path, processes: i
     from dozero.errors import Interrupted
     from dozero.hardware import usable_cores
 
-    inputs = corpus_inputs(config.data)
+    inputs = corpus_inputs(config.data, config.curate)
     is_made = is_current(out, "corpus", inputs, corpus_settings(config.data, config.curate))
     try:
         with display:
             if not is_made:
-                for event in build_corpus(config.data, config.curate, out, inputs, processes or usable_cores()):
+                for event in build_corpus(
+                    config.data, config.curate, out, inputs, processes or usable_cores(), config.scale
+                ):
                     display.show(event)
     except KeyboardInterrupt:  # units that are done stay on disk, so there is nothing to wait for
         display.line(tell(display.lang, "interrupted"))

@@ -83,7 +83,14 @@ class Display:
             case Evaluated():
                 self._heldout = event.loss
             case Sampled() if event.step:
-                self.say("training_sample", indent, step=event.step, loss=self._heldout, text=event.text, unit=say(self.lang, f"unit_{self.token_kind}"))
+                self.say(
+                    "training_sample",
+                    indent,
+                    step=event.step,
+                    loss=self._heldout,
+                    text=event.text,
+                    unit=say(self.lang, f"unit_{self.token_kind}"),
+                )
             case Started():
                 self._start(event, indent)
             case Replanned() if not self._replanned:

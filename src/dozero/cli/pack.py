@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from dozero.cli.language import narration, pick_language
+from dozero.cli.messages import number
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from dozero.cli.display import Display
     from dozero.corpus.store import Corpus
     from dozero.dataset.shards import Dataset
-    from dozero.dataset.stream import TokenStream
     from dozero.tokenizer.tokenizer import Tokenizer
 
 # Under each key: Portuguese, then English.
@@ -33,10 +35,8 @@ PACK_MESSAGES: dict[str, tuple[str, str]] = {
     "tokens": ("tokens", "tokens"),
     "bytes": ("MB", "MB"),
     "rate": ("bytes/token", "bytes/token"),
-    "share": ("das linhas", "of the rows"),
-    "stored": ("{ids} em {shards} arquivos; vocabulário de {vocab}", "{ids} in {shards} files; vocabulary of {vocab}"),
-    "fill": ("em linhas de {row} tokens, treino: {rows} linhas, {fill:.1%} cheias; documentos cortados: {cut}",
-             "in rows of {row} tokens, train: {rows} rows, {fill:.1%} full; documents cut: {cut}"),
+    "fill": ("em linhas de {row} tokens, treino: {rows} linhas, {fill:.1%} cheias",
+             "in rows of {row} tokens, train: {rows} rows, {fill:.1%} full"),
 }  # fmt: skip
 
 
@@ -130,13 +130,43 @@ def _bring_up_to_date(
 
 def _tell(display: Display, out: Path, dataset: Dataset, row_tokens: int, seconds: float | None) -> None:
     """Print what the dataset holds."""
-    from rich.markup import escape
-
-    from dozero.cli.messages import number
     from dozero.dataset.batch import pack_rows
 
     rows = pack_rows(dataset.train, row_tokens)
-    cut = int(((rows.piece_length == row_tokens).sum()))
-    del cut
-    splits = {"train": dataset.train, "heldout": dataset.heldout}
-    lang = display.lang
+    facts = {
+        "path": str(out),
+        "made": seconds is not None,
+        **dataset.manifest.counts,
+        "vocab_size": dataset.vocab_size,
+        "rows": len(rows),
+        "fill": rows.fill,
+    }
+    if display.as_json:
+        display.print_json(facts)
+        return
+    lang, splits = display.lang, (dataset.train, dataset.heldout)
+    tokens, documents = sum(s.tokens for s in splits), sum(s.documents for s in splits)
+    figures = {"path": out, "tokens": number(lang, tokens), "documents": number(lang, documents)}
+    said = _text(lang, "current") if seconds is None else _text(lang, "made")
+    display.line(said.format(**figures, seconds=seconds or 0.0))
+    display.out.print(_table(lang, dataset))
+    fill = {"row": row_tokens, "rows": number(lang, len(rows)), "fill": rows.fill}
+    display.line(_text(lang, "fill").format(**fill))
+
+
+def _table(lang: str, dataset: Dataset) -> Table:
+    """Return the figures of each split as a table."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for i, key in enumerate(("split", "documents", "tokens", "bytes", "rate")):
+        table.add_column(_text(lang, key), justify="right" if i else "left")
+    for name, stream in (("train", dataset.train), ("heldout", dataset.heldout)):
+        rate = stream.bytes / max(1, stream.tokens)
+        figures = number(lang, stream.documents), number(lang, stream.tokens), f"{stream.bytes / 1e6:.2f}"
+        table.add_row(_text(lang, name), *figures, f"{rate:.2f}")
+    return table
+
+
+def _text(lang: str, key: str) -> str:
+    return PACK_MESSAGES[key][0 if narration(lang) == "pt" else 1]

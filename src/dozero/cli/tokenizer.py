@@ -50,12 +50,16 @@ TOKENIZER_MESSAGES: dict[str, tuple[str, str]] = {
 
 def tokenizer(
     path: Path = typer.Argument(help="A corpus or workspace; with --show alone also a tokenizer, run or model folder."),
-    out: Path | None = typer.Option(None, "-o", "--out", help="Learn from the corpus and write a tokenizer folder here."),
+    out: Path | None = typer.Option(
+        None, "-o", "--out", help="Learn from the corpus and write a tokenizer folder here."
+    ),
     kind: str = typer.Option("bpe", "--kind", help="bpe: byte-level pairs; char: one token for each character."),
     vocab_size: str = typer.Option("2048", "--vocab-size", help="Tokens of a bpe, or auto: try which predicts best."),
     show: str | None = typer.Option(None, "--show", help="Show the tokens of this text."),
     compare: str | None = typer.Option(
-        None, "--compare", help="Compare vocabularies: sizes, tokenizers and other corpora, as in 1024,2048,other/corpus."
+        None,
+        "--compare",
+        help="Compare vocabularies: sizes, tokenizers and other corpora, as in 1024,2048,other/corpus.",
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON lines."),
 ) -> None:
@@ -80,7 +84,7 @@ def tokenizer(
 
 def _learn(display: Display, path: Path, kind: str, vocab_size: str, out: Path) -> Tokenizer:
     """Learn the vocabulary asked for, write it and tell of it."""
-    from dozero.artifact import check_replaceable, lock, read_manifest
+    from dozero.artifact import check_replaceable, read_manifest
     from dozero.tokenizer.build import build_tokenizer
 
     corpus = _open_corpus(path)

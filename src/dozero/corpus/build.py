@@ -13,7 +13,7 @@ from dozero.corpus.events import UnitDone, Unread
 from dozero.corpus.store import WORDS, Corpus, open_corpus
 from dozero.corpus.words import curate_words
 from dozero.errors import ConfigError, DataError
-from dozero.settings import CurateConfig, DataConfig
+from dozero.settings import CurateConfig, DataConfig, ScaleConfig, SourceConfig
 
 SAMPLES_PER_REASON = 8
 WORD_SETTINGS = ("kind", "source", "licence", "lang", "max_words", "min_letters", "max_letters", "foreign_ratio")
@@ -21,14 +21,14 @@ STORY_SETTINGS = ("kind", "lang", "stories")
 TEXT_SETTINGS = ("kind", "source", "licence", "allow_unlicensed", "sources")
 
 
-def corpus_inputs(data: DataConfig) -> dict[str, str]:
+def corpus_inputs(data: DataConfig, config: CurateConfig | None = None) -> dict[str, str]:
     """Return the fingerprint of what the corpus is read from: hashes of files, or the version of what is built in."""
     from importlib import metadata
 
     if data.kind == "stories":
         return {"dozero.stories": metadata.version("dozero")}
     if data.kind == "text":
-        return _fingerprint_of_files(data)
+        return _fingerprint_of_files(data, config or CurateConfig())
     if not data.source:
         return {"wordfreq": metadata.version("wordfreq")}
     path = Path(data.source)
@@ -40,12 +40,14 @@ def corpus_inputs(data: DataConfig) -> dict[str, str]:
         raise DataError(f"cannot be read ({error.strerror})", where=path) from None
 
 
-def _fingerprint_of_files(data: DataConfig) -> dict[str, str]:
+def _fingerprint_of_files(data: DataConfig, config: CurateConfig) -> dict[str, str]:
     from dozero.corpus.read.listing import fingerprint
 
     if not data.all_sources:
         raise ConfigError("no source of text", where="data.source", expected="a file, folder, glob, URL or hf://name")
-    return {f"{s.path}: {name}": digest for s in data.all_sources for name, digest in fingerprint(s).items()}
+    exam = (SourceConfig(path=config.evaluation),) if config.evaluation else ()
+    sources = (*data.all_sources, *exam)
+    return {f"{s.path}: {name}": digest for s in sources for name, digest in fingerprint(s).items()}
 
 
 def corpus_settings(data: DataConfig, config: CurateConfig) -> dict[str, Any]:
@@ -56,14 +58,19 @@ def corpus_settings(data: DataConfig, config: CurateConfig) -> dict[str, Any]:
 
 
 def build_corpus(
-    data: DataConfig, config: CurateConfig, out: Path, inputs: Mapping[str, str], processes: int = 1
+    data: DataConfig,
+    config: CurateConfig,
+    out: Path,
+    inputs: Mapping[str, str],
+    processes: int = 1,
+    scale: ScaleConfig | None = None,
 ) -> Iterator[UnitDone | Unread]:
     """Write the corpus folder `out` from the inputs named, and yield what happens on the way."""
     settings = corpus_settings(data, config)
     if data.kind == "text":
         from dozero.corpus.curate import Curated, curate
 
-        events = curate(data, config, out, inputs, settings, processes)
+        events = curate(data, config, out, inputs, settings, processes, scale=scale)
         yield from (event for event in events if not isinstance(event, Curated))
     elif data.kind == "stories":
         from dozero.corpus.stories import write_stories

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from dozero.artifact import LOCK_FILE, Manifest, check_replaceable, explain_os_errors, lock, write_artifact, write_json
 from dozero.corpus.duplicates import exact_hash, find_duplicates, first_of_equal
 from dozero.corpus.events import UnitDone, Unread
+from dozero.corpus.forgotten import Forgotten, read_forgotten, write_forgotten
 from dozero.corpus.judge import judge_document, make_judge
 from dozero.corpus.minhash import sign_many
 from dozero.corpus.parts import Parts
@@ -34,9 +35,9 @@ from dozero.corpus.read.reader import read_unit
 from dozero.corpus.read.unit import Unit
 from dozero.corpus.report import Summary, write_report
 from dozero.corpus.store import Corpus, RowWriter, Stored, read_rows
-from dozero.errors import DataError
+from dozero.errors import ArtifactError, DataError
 from dozero.processes import in_order
-from dozero.settings import CurateConfig, DataConfig
+from dozero.settings import CurateConfig, DataConfig, ScaleConfig
 
 DUPLICATE = (None, "exact duplicate", "near duplicate")  # by verdict
 SIGNED_AT_ONCE = 256
@@ -60,7 +61,7 @@ class Task:
     collection: str
     data: DataConfig
     config: CurateConfig
-    forgotten: frozenset[str]
+    forgotten: Forgotten
     work: Path
 
 
@@ -71,26 +72,28 @@ def curate(
     inputs: Mapping[str, str],
     settings: Mapping[str, Any],
     processes: int = 1,
-    forgotten: frozenset[str] = frozenset(),
     bytes_per_unit: int = BYTES_PER_UNIT,
+    scale: ScaleConfig | None = None,
 ) -> Iterator[UnitDone | Unread | Curated]:
     """Make the corpus folder `out` and yield what happens on the way; run again after a kill, it goes on.
 
-    The same input gives the same bytes on any number of processes. Raises DataError when no document is kept.
+    What the corpus at `out` was asked to forget stays forgotten. The same input gives the same bytes on any number of
+    processes. Raises DataError when no document is kept.
     """
-    work = out.parent / f".curating-{out.name}"
+    work, forgotten = out.parent / f".curating-{out.name}", read_forgotten(out)
     tasks = _list_tasks(data, config, forgotten, work, bytes_per_unit)
     plan = {
-        "inputs": dict(inputs), "settings": dict(settings), "forgotten": sorted(forgotten), "versions": _versions(),
+        "inputs": dict(inputs), "settings": dict(settings), "forgotten": [sorted(forgotten.ids), forgotten.patterns], "versions": _versions(),
         "bytes_per_unit": bytes_per_unit,
     }  # fmt: skip
     with _work_folder(work, out, plan):
+        verdicts = _decide_elsewhere(tasks, work, config, scale) if scale and scale.executor != "here" else None
         results: list[dict[str, Any]] = []
-        for result in in_order(judge_unit, tasks, processes):
+        for result in in_order(judge_unit, tasks, processes if verdicts is None else 1):
             results.append(result)
             yield from (Unread(*line) for line in result["unread"])
             yield _progress(results, len(tasks))
-        verdicts = _decide_duplicates(work, results, config)
+        verdicts = verdicts or _decide_duplicates(work, results, config)
         manifest = Manifest(kind="corpus", inputs=dict(inputs), config=dict(settings))
         with write_artifact(out, manifest) as folder:
             settlings = [Settling(n, work, folder, verdict) for n, verdict in enumerate(verdicts)]
@@ -98,12 +101,13 @@ def curate(
             for part in in_order(settle_unit, settlings, processes):
                 summary.merge(part)
             _check_any_kept(summary, data)
+            write_forgotten(folder, forgotten)
             write_report(folder, manifest, summary, [line for r in results for line in r["unread"]])
     yield Curated(Corpus(out, manifest), summary)
 
 
 def _list_tasks(
-    data: DataConfig, config: CurateConfig, forgotten: frozenset[str], work: Path, bytes_per_unit: int
+    data: DataConfig, config: CurateConfig, forgotten: Forgotten, work: Path, bytes_per_unit: int
 ) -> list[Task]:
     units = [(source, unit) for source in data.all_sources for unit in list_units(source, bytes_per_unit)]
     return [
@@ -122,7 +126,8 @@ def _check_any_kept(summary: Summary, data: DataConfig) -> None:
         raise DataError(
             "no document is left",
             where=", ".join(source.path for source in data.all_sources),
-            got=", ".join(f"{count} {reason}" for reason, count in summary.reasons.most_common(3)) or "nothing readable",
+            got=", ".join(f"{count} {reason}" for reason, count in summary.reasons.most_common(3))
+            or "nothing readable",
             next="give --licence or --allow-unlicensed, or fewer rules: curate.filters=[]",
         )
 
@@ -136,18 +141,25 @@ def _work_folder(work: Path, out: Path, plan: Mapping[str, Any]) -> Iterator[Non
     with explain_os_errors(out):
         check_replaceable(out, "corpus")
         with lock(work):
-            file, text = work / "plan.json", json.dumps(plan, sort_keys=True)
-            if not file.exists() or file.read_text(encoding="utf-8") != text:
-                for old in work.iterdir():
-                    if old.name != LOCK_FILE:
-                        old.unlink()
-                file.write_text(text, encoding="utf-8")
+            _empty_unless(work, json.dumps(plan, sort_keys=True))
             try:
                 yield
             except DataError:
                 shutil.rmtree(work)
                 raise
         shutil.rmtree(work)
+
+
+def _empty_unless(work: Path, plan: str) -> None:
+    """Empty the folder unless what lies in it was made by this very plan."""
+    file = work / "plan.json"
+    if not file.exists() or file.read_text(encoding="utf-8") != plan:
+        for old in work.iterdir():
+            if old.is_dir():
+                shutil.rmtree(old)
+            elif old.name != LOCK_FILE:
+                old.unlink()
+        file.write_text(plan, encoding="utf-8")
 
 
 def _versions() -> dict[str, str]:
@@ -221,6 +233,20 @@ class Signer:
 
 
 # --- all together ------------------------------------------------------------------------------------------------
+
+
+def _decide_elsewhere(
+    tasks: list[Task], work: Path, config: CurateConfig, scale: ScaleConfig
+) -> list[NDArray[np.uint8]]:
+    """Have all units judged on datatrove's executors, which leave each unit's record where judge_unit finds it."""
+    from dozero.corpus.scale import decide_at_scale
+
+    verdicts = decide_at_scale(judge_unit, tasks, work, config, scale)
+    if verdicts is None:
+        raise ArtifactError(
+            "jobs are queued or running on the cluster", where=work, next="the same command when they are done"
+        )
+    return verdicts
 
 
 def _decide_duplicates(

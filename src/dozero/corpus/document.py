@@ -23,4 +23,3 @@ class Document(NamedTuple):  # a quarter of a million are made before the first 
     def id(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the text."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
-

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from dozero.corpus.clean import clean_text
 from dozero.corpus.decontaminate import make_decontamination_filter
 from dozero.corpus.document import Document
+from dozero.corpus.forgotten import Forgotten
 from dozero.corpus.licence import licence_filter, normalise_licence
 from dozero.corpus.parts import Filter, Parts
 from dozero.corpus.personal import KINDS, count_kinds, find_personal_data, mask_personal_data
@@ -24,22 +24,21 @@ PERSONAL, FORGOTTEN, EMPTY = "personal data", "forgotten", "empty"
 
 @dataclass(frozen=True)
 class Judge:
-    """The rules of a curation, made once per process."""
+    """The rules of a curation, made once for each unit."""
 
     filters: tuple[Filter, ...]
     personal_data: str
     kinds: frozenset[str]
-    forgotten: frozenset[str]
+    forgotten: Forgotten
 
 
-@lru_cache(maxsize=2)
-def make_judge(data: DataConfig, config: CurateConfig, forgotten: frozenset[str] = frozenset()) -> Judge:
+def make_judge(data: DataConfig, config: CurateConfig, forgotten: Forgotten | None = None) -> Judge:
     """Return the rules that the settings name, in their order: the licence, the text, the evaluation set."""
     filters = [licence_filter(data.allow_unlicensed), *(judge for _, judge in make_filters(config))]
     if config.evaluation:
         filters.append(make_decontamination_filter(read_evaluation(config.evaluation)))
     kinds = frozenset(config.personal_kinds or KINDS) if config.personal_data != "off" else frozenset()
-    return Judge(tuple(filters), config.personal_data, kinds, forgotten)
+    return Judge(tuple(filters), config.personal_data, kinds, forgotten or Forgotten())
 
 
 def read_evaluation(pattern: str) -> list[str]:
@@ -70,8 +69,8 @@ def judge_document(document: Document, judge: Judge) -> tuple[Stored, Parts]:
             document = document._replace(text=mask_personal_data(text, findings))
             if judge.personal_data == "drop":
                 reason = reason or PERSONAL
-    if document.id in judge.forgotten:
-        return Stored(document.id, document._replace(text=""), FORGOTTEN), parts
+    if judge.forgotten.covers(document):
+        return Stored(document.id, document._replace(text="", source=""), FORGOTTEN), parts
     return Stored(document.id, document, reason, personal), parts
 
 

@@ -8,7 +8,6 @@ them when they do not.
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -72,11 +71,11 @@ def _spread(items: list[str], count: int) -> list[str]:
 def _add_up(pieces: list[str]) -> dict[str, float]:
     """Return for each language found the share of the characters in it."""
     identifier = _load_identifier()
-    said = [(len(piece), *identifier.classify(piece)) for piece in pieces if any(map(str.isalpha, piece))]
+    said = [(len(piece), *_classify(identifier, piece)) for piece in pieces if any(map(str.isalpha, piece))]
     total = sum(length for length, _, _ in said)
-    shares = Counter[str]()
+    shares: dict[str, float] = {}
     for length, code, probability in said:
-        shares[code] += length * probability / total
+        shares[code] = shares.get(code, 0.0) + length * probability / total
     return shares
 
 
@@ -85,3 +84,8 @@ def _load_identifier() -> LanguageIdentifier:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+def _classify(identifier: LanguageIdentifier, piece: str) -> tuple[str, float]:
+    code, probability = identifier.classify(piece)
+    return str(code), float(probability)

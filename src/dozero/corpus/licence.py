@@ -105,7 +105,9 @@ def normalise_licence(text: str) -> str:
 
 
 def _commons_name(match: re.Match[str]) -> str:
-    words = (match["url"] or match["kind"]).replace("non-commercial", "noncommercial").replace("share-alike", "sharealike")
+    words = (
+        (match["url"] or match["kind"]).replace("non-commercial", "noncommercial").replace("share-alike", "sharealike")
+    )
     kinds = [WORDS_OF_CC.get(w, w) for w in re.split(r"[\s_-]+", words.replace("no-derivatives", "noderivatives")) if w]
     version = match["url_version"] or match["version"] or "4.0"
     return f"CC-{'-'.join(kinds).upper()}-{version if '.' in version else version + '.0'}"

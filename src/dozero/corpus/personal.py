@@ -101,7 +101,29 @@ _BEFORE_RUN, _AFTER_RUN = 4, 6
 _AT = re.compile(r"@(?=([\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,24}))\1(?![\w(\[])(?!-\w)(?!:[\w.~-]*/)")
 _LOCAL = re.compile(r"(?<![\w.!#$%&'*+=?^`{|}~-])[\w!#$%&*+=?^`{|}~-][\w.!#$%&'*+=?^`{|}~-]{0,63}\Z")
 _USERINFO = re.compile(r"://[^\s/?#]*\Z")
-_FILE_ENDINGS = frozenset("png jpg jpeg gif svg webp avif ico css scss js ts jsx tsx py html htm json pdf".split())
+_FILE_ENDINGS = frozenset(
+    [
+        "png",
+        "jpg",
+        "jpeg",
+        "gif",
+        "svg",
+        "webp",
+        "avif",
+        "ico",
+        "css",
+        "scss",
+        "js",
+        "ts",
+        "jsx",
+        "tsx",
+        "py",
+        "html",
+        "htm",
+        "json",
+        "pdf",
+    ]
+)
 _UUID_MIDDLE = re.compile(r"-([0-9a-fA-F]{4}-){3}")
 _UUID = re.compile(r"(?<![\w-])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![\w-])")
 _CNPJ_END = re.compile(r"/[0-9A-Za-z]{4}-[0-9]{2}(?![\w-])")

@@ -91,14 +91,29 @@ def _shape(kind: str, trust: int, pattern: str, holds: Callable[[str], bool] = _
 
 
 SHAPES = (
-    _shape("cpf", CERTAIN, rf"{_OPEN_LOOSE}[0-9]{{3}}([. ])[0-9]{{3}}\1[0-9]{{3}}[-/. ]?[0-9]{{2}}{_CLOSE_LOOSE}", check_digits.is_cpf),  # fmt: skip
+    _shape(
+        "cpf",
+        CERTAIN,
+        rf"{_OPEN_LOOSE}[0-9]{{3}}([. ])[0-9]{{3}}\1[0-9]{{3}}[-/. ]?[0-9]{{2}}{_CLOSE_LOOSE}",
+        check_digits.is_cpf,
+    ),
     _shape("cpf", CERTAIN, rf"{_OPEN}[0-9]{{9}}[-/][0-9]{{2}}{_CLOSE}", check_digits.is_cpf),
     _shape("cpf", LIKELY, rf"{_OPEN_BARE}[0-9]{{11}}{_CLOSE}", check_digits.is_cpf),
-    _shape("cnpj", CERTAIN, rf"{_OPEN_LOOSE}[0-9]{{2}}([. ])[0-9]{{3}}\1[0-9]{{3}}[/ ][0-9]{{4}}[- ]?[0-9]{{2}}{_CLOSE_LOOSE}", check_digits.is_cnpj),  # fmt: skip
+    _shape(
+        "cnpj",
+        CERTAIN,
+        rf"{_OPEN_LOOSE}[0-9]{{2}}([. ])[0-9]{{3}}\1[0-9]{{3}}[/ ][0-9]{{4}}[- ]?[0-9]{{2}}{_CLOSE_LOOSE}",
+        check_digits.is_cnpj,
+    ),
     _shape("cnpj", CERTAIN, rf"{_OPEN}[0-9]{{8}}/[0-9]{{4}}-?[0-9]{{2}}{_CLOSE}", check_digits.is_cnpj),
     _shape("cnpj", LIKELY, rf"{_OPEN_BARE}[0-9]{{14}}{_CLOSE}", _is_bare_cnpj),
     # Groups of four beside it make it a piece of a longer number, as the 44 digits of an invoice.
-    _shape("card", CERTAIN, rf"{_OPEN}(?<![0-9]{{4}}[ -])(?:[0-9]{{4}}([ -])[0-9]{{4}}\1[0-9]{{4}}\1[0-9]{{4}}(?:\1[0-9]{{3}})?|[0-9]{{4}}([ -])[0-9]{{6}}\2[0-9]{{4,5}}){_CLOSE}(?![ -][0-9]{{4}}(?![0-9]))", check_digits.is_card),  # fmt: skip
+    _shape(
+        "card",
+        CERTAIN,
+        rf"{_OPEN}(?<![0-9]{{4}}[ -])(?:[0-9]{{4}}([ -])[0-9]{{4}}\1[0-9]{{4}}\1[0-9]{{4}}(?:\1[0-9]{{3}})?|[0-9]{{4}}([ -])[0-9]{{6}}\2[0-9]{{4,5}}){_CLOSE}(?![ -][0-9]{{4}}(?![0-9]))",
+        check_digits.is_card,
+    ),
     _shape("card", LIKELY, rf"{_OPEN_BARE}[0-9]{{14,19}}{_CLOSE}", check_digits.is_card),
     _shape("card", ASKED, rf"{_OPEN}[0-9](?:[ -]?[0-9]){{12,18}}{_CLOSE}", check_digits.is_card),
     _shape("pis", CERTAIN, rf"{_OPEN}[0-9]{{3}}[. ][0-9]{{5}}[. ][0-9]{{2}}[- .][0-9]{_CLOSE}", check_digits.is_pis),
@@ -113,17 +128,48 @@ SHAPES = (
     _shape("ssn", ASKED, rf"{_OPEN}[0-9]{{3}} ?[0-9]{{2}} ?[0-9]{{4}}{_CLOSE}", _is_ssn),
     _shape("cep", LIKELY, rf"{_OPEN}[0-9]{{2}}\.?[0-9]{{3}}-[0-9]{{3}}{_CLOSE}", _is_cep),
     _shape("cep", ASKED, rf"{_OPEN}[0-9]{{2}}\.?[0-9]{{3}}[- ]?[0-9]{{3}}{_CLOSE}", _is_cep),
-    _shape("phone", CERTAIN, rf"(?<![\w+])\+55[ .-]?(?:\({_AREA}\)|{_AREA})[ .-]?(?:{_MOBILE}|{_LANDLINE}){_CLOSE_PHONE}"),
-    _shape("phone", CERTAIN, rf"(?<![\w+])\+[1-9][0-9]{{0,2}}(?:[-. ]?\([0-9]{{1,4}}\))?(?:[-. ]?[0-9]{{2,12}}){{1,6}}{_CLOSE_PHONE}", _is_international),  # fmt: skip
-    _shape("phone", CERTAIN, rf"(?<![\w(])\((?:0?xx ?|0?[0-9]{{2}} ?)?{_AREA}\) ?-?(?:{_MOBILE}|{_LANDLINE}){_CLOSE_PHONE}"),
+    _shape(
+        "phone", CERTAIN, rf"(?<![\w+])\+55[ .-]?(?:\({_AREA}\)|{_AREA})[ .-]?(?:{_MOBILE}|{_LANDLINE}){_CLOSE_PHONE}"
+    ),
+    _shape(
+        "phone",
+        CERTAIN,
+        rf"(?<![\w+])\+[1-9][0-9]{{0,2}}(?:[-. ]?\([0-9]{{1,4}}\))?(?:[-. ]?[0-9]{{2,12}}){{1,6}}{_CLOSE_PHONE}",
+        _is_international,
+    ),
+    _shape(
+        "phone", CERTAIN, rf"(?<![\w(])\((?:0?xx ?|0?[0-9]{{2}} ?)?{_AREA}\) ?-?(?:{_MOBILE}|{_LANDLINE}){_CLOSE_PHONE}"
+    ),
     _shape("phone", CERTAIN, rf"(?<![\w(])\([2-9][0-9]{{2}}\) ?-?{_US_LOCAL}{_CLOSE_PHONE}", _is_phone),
-    _shape("phone", LIKELY, rf"{_OPEN}(?:55[ -])?{_AREA}[ .-](?:9[ .]?[0-9]{{4}}[-. ][0-9]{{4}}|[2-5][0-9]{{3}}-[0-9]{{4}}){_CLOSE_PHONE}", _is_phone),  # fmt: skip
-    _shape("phone", LIKELY, rf"{_OPEN}(?:(?:001|1)[-. ])?[2-9][0-9]{{2}}([-.])[2-9][0-9]{{2}}\1[0-9]{{4}}{_CLOSE_PHONE}", _is_phone),  # fmt: skip
-    _shape("phone", LIKELY, rf"{_OPEN}00[1-9][0-9]{{0,2}}(?:[-. ][0-9]{{2,8}}){{2,6}}{_CLOSE_PHONE}", _is_international),  # fmt: skip
-    _shape("phone", ASKED, rf"{_OPEN}(?:55[ -]?)?(?:\(?{_AREA}\)?[-. ]?)?(?:{_MOBILE}|{_LANDLINE}){_CLOSE_PHONE}", _is_phone),
+    _shape(
+        "phone",
+        LIKELY,
+        rf"{_OPEN}(?:55[ -])?{_AREA}[ .-](?:9[ .]?[0-9]{{4}}[-. ][0-9]{{4}}|[2-5][0-9]{{3}}-[0-9]{{4}}){_CLOSE_PHONE}",
+        _is_phone,
+    ),
+    _shape(
+        "phone",
+        LIKELY,
+        rf"{_OPEN}(?:(?:001|1)[-. ])?[2-9][0-9]{{2}}([-.])[2-9][0-9]{{2}}\1[0-9]{{4}}{_CLOSE_PHONE}",
+        _is_phone,
+    ),
+    _shape(
+        "phone", LIKELY, rf"{_OPEN}00[1-9][0-9]{{0,2}}(?:[-. ][0-9]{{2,8}}){{2,6}}{_CLOSE_PHONE}", _is_international
+    ),
+    _shape(
+        "phone",
+        ASKED,
+        rf"{_OPEN}(?:55[ -]?)?(?:\(?{_AREA}\)?[-. ]?)?(?:{_MOBILE}|{_LANDLINE}){_CLOSE_PHONE}",
+        _is_phone,
+    ),
     _shape("phone", ASKED, rf"{_OPEN}(?:1[-. ]?)?(?:\(?[2-9][0-9]{{2}}\)?[-. ]?)?{_US_LOCAL}{_CLOSE_PHONE}", _is_phone),
-    _shape("phone", ASKED, rf"{_OPEN}0[0-9]{{1,4}}[-. /]?[0-9]{{3,8}}(?:[-. ][0-9]{{2,4}})*{_CLOSE_PHONE}", _is_international),  # fmt: skip
-)  # fmt: skip
+    _shape(
+        "phone",
+        ASKED,
+        rf"{_OPEN}0[0-9]{{1,4}}[-. /]?[0-9]{{3,8}}(?:[-. ][0-9]{{2,4}})*{_CLOSE_PHONE}",
+        _is_international,
+    ),
+)
 """Numbers with at least seven digits, tried on every run of digits and the marks between them."""
 
 # --- words -------------------------------------------------------------------------------------------------------
@@ -162,7 +208,8 @@ _WORDS = {
 _ORDER = ("cns", "cep", "voter", *(kind for kind in _WORDS if kind not in ("cns", "cep", "voter")))
 _LETTER = r"[^\W\d_]"
 WORDS = re.compile(
-    rf"(?<!{_LETTER})(?:" + "|".join(f"(?P<{kind}>{_WORDS[kind]})" for kind in _ORDER) + rf")(?!{_LETTER})", re.IGNORECASE
+    rf"(?<!{_LETTER})(?:" + "|".join(f"(?P<{kind}>{_WORDS[kind]})" for kind in _ORDER) + rf")(?!{_LETTER})",
+    re.IGNORECASE,
 )
 WORDS_AFTER = re.compile(
     r"[ ,]{0,2}[(–-]?[ ]?(?:(?:é|is) (?:o|a|meu|my|the) )?(?:"

@@ -20,18 +20,17 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
 from dozero.corpus.document import Document
 from dozero.corpus.duplicates import join
 from dozero.corpus.judge import judge_document, make_judge
 from dozero.corpus.store import RowWriter
 from dozero.errors import ConfigError, MissingExtra
-from dozero.settings import Config, CurateConfig, DataConfig
+from dozero.settings import CurateConfig, DataConfig, ScaleConfig
 
 T = TypeVar("T")
 STAYS, EXACT, NEAR = 0, 1, 2
@@ -40,31 +39,6 @@ EXACT_COLUMN = 0
 RECORD = np.dtype([("high", "<u8"), ("low", "<u8"), ("document", "<u4")])
 RECORDS_AT_ONCE = 4096
 JOB = "job.txt"
-
-
-class ScaleConfig(Config):
-    """Where a corpus is made when one machine is too small."""
-
-    executor: Literal["here", "local", "slurm", "ray"] = "here"
-    """`here`: our own processes; else those of datatrove: on this machine, on a Slurm or on a Ray cluster."""
-    tasks: int = Field(default=16, ge=1)
-    """Portions of the input; a portion is what is run again when its task dies."""
-    workers: int = Field(default=0, ge=0)
-    """Tasks under way at once; 0 takes the cores of this machine (local) or sets no limit."""
-    partition: str = ""
-    """slurm: the partition to submit to."""
-    time: str = "24:00:00"
-    """slurm: longest time of a task."""
-    memory_gb: int = Field(default=2, ge=1)
-    """slurm and ray: memory of a task."""
-    setup: str = ""
-    """slurm: command that readies the environment of a task, such as source /shared/venv/bin/activate."""
-
-    @model_validator(mode="after")
-    def _slurm_has_a_partition(self) -> Self:
-        if self.executor == "slurm" and not self.partition:
-            raise ValueError('executor = "slurm" needs a partition')
-        return self
 
 
 def decide_at_scale(

@@ -34,7 +34,9 @@ def write_stories(config: DataConfig, out: Path, manifest: Manifest, processes: 
     with write_artifact(out, manifest) as folder:
         starts = range(0, config.stories, STORIES_AT_ONCE)
         chapters = [
-            Chapter(config.lang, first, min(first + STORIES_AT_ONCE, config.stories), folder / f"documents-{n:06d}.parquet")
+            Chapter(
+                config.lang, first, min(first + STORIES_AT_ONCE, config.stories), folder / f"documents-{n:06d}.parquet"
+            )
             for n, first in enumerate(starts)
         ]
         for _ in in_order(write_chapter, chapters, processes):

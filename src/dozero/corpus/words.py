@@ -86,7 +86,11 @@ def read_word_file(path: Path, licence: str = USER_LICENCE) -> Iterator[Document
 
 def read_words(config: DataConfig) -> Iterator[Document]:
     """Yield the words that `config.source` names: the catalog's, or a file's."""
-    return read_catalog(config.lang) if not config.source else read_word_file(Path(config.source), config.licence or USER_LICENCE)
+    return (
+        read_catalog(config.lang)
+        if not config.source
+        else read_word_file(Path(config.source), config.licence or USER_LICENCE)
+    )
 
 
 def not_letters(document: Document) -> str | None:

@@ -139,7 +139,9 @@ def _join_parts(
     index: dict[str, Any] = {"vocab_size": vocab_size, "dtype": dtype.__name__, "tokens_per_shard": tokens_per_shard}
     for split in SPLITS:
         collections = [
-            Collection(name, **_sum(p.counts[split] for p in ordered if p.collection == name), weight=weights.get(name, 1.0))
+            Collection(
+                name, **_sum(p.counts[split] for p in ordered if p.collection == name), weight=weights.get(name, 1.0)
+            )
             for name in names
         ]
         counts = _sum(part.counts[split] for part in parts)
@@ -161,7 +163,7 @@ def _join_parts(
 
 def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     """Return the sums of the counts under each name."""
-    total = dict.fromkeys(("documents", "tokens", "characters", "bytes"), 0)
+    total: dict[str, int] = dict.fromkeys(("documents", "tokens", "characters", "bytes"), 0)
     for more in counts:
         total = {name: n + more[name] for name, n in total.items()}
     return total

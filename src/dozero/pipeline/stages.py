@@ -94,10 +94,10 @@ def prepare(
     """
     processes = processes or usable_cores()
     with lock(workspace.root / "work"):
-        inputs, settings = corpus_inputs(config.data), corpus_settings(config.data, config.curate)
+        inputs, settings = corpus_inputs(config.data, config.curate), corpus_settings(config.data, config.curate)
         made = not is_current(workspace.corpus, "corpus", inputs, settings)
         if made:
-            yield from build_corpus(config.data, config.curate, workspace.corpus, inputs, processes)
+            yield from build_corpus(config.data, config.curate, workspace.corpus, inputs, processes, config.scale)
         corpus = open_corpus(workspace.corpus)
         stages = [StageDone("corpus", workspace.corpus, corpus.manifest, made)]
         yield stages[-1]

@@ -18,7 +18,9 @@ extends = "{preset}"
 """
 
 
-def write_workspace(folder: Path, preset: str, lang: str, source: str | None = None, licence: str | None = None) -> Path:
+def write_workspace(
+    folder: Path, preset: str, lang: str, source: str | None = None, licence: str | None = None
+) -> Path:
     """Make `folder` with a run.toml and return that file; a folder that already holds anything is left alone."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ArtifactError(

@@ -228,8 +228,8 @@ def read_tokenizer_json(file: Path) -> Tokenizer:
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ModelMismatch(f"tokenizer cannot be read ({error!r})", where=file) from None
     except DataError:  # no characters
-        is_ours = False
-    if not is_ours:
+        tokenizer, is_ours = None, False
+    if tokenizer is None or not is_ours:
         raise ModelMismatch("not a tokenizer of dozero", where=file, expected="a tokenizer.json that dozero wrote")
     return tokenizer
 

@@ -65,7 +65,7 @@ def find_declared(page: bytes) -> str:
 
 
 def mend(text: str) -> str:
-    """Return a text that was decoded from UTF-8 with `surrogateescape`, its undecoded bytes read as Windows-1252.
+    r"""Return a text that was decoded from UTF-8 with `surrogateescape`, its undecoded bytes read as Windows-1252.
 
     >>> mend(b"caf\\xe9".decode(errors="surrogateescape"))
     'café'

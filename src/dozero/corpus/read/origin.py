@@ -50,7 +50,7 @@ class Origin:
 def is_unicode(text: str) -> bool:
     """Return whether the text can be written as UTF-8: lone surrogates, which JSON may hold, cannot."""
     try:
-        text.isascii() or text.encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
     return True

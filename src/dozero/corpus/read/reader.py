@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import IO
 
 from dozero.corpus.document import Document
@@ -131,7 +132,8 @@ def _read_zip(file: IO[bytes], origin: Origin) -> Items:
     elif kind == "epub":
         for chapter in find_chapters(lambda name: open_zip_member(archive, name, origin)):
             inside = origin.inside(chapter)
-            yield from _catch(_read_chapter(lambda: open_zip_member(archive, chapter, inside), inside), inside.name)
+            opened = partial(open_zip_member, archive, chapter, inside)
+            yield from _catch(_read_chapter(opened, inside), inside.name)
     else:
         for member in iter_zip(archive, origin):
             yield from _read_member(member)
