@@ -18,8 +18,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from claims.claim import Claim, line_of
 
 HERE = Path(__file__).resolve().parent
 WORDS_IN_RACE = 10_000
@@ -56,18 +57,6 @@ source = "{source}"
 max_letters = 15
 """
 VOWEL_MARKS = set("àáâãéêíóôõúç")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One measured claim: `ours` against `theirs`, their ratio, and the bar it must meet."""
-
-    claim: str
-    ours: float
-    theirs: float
-    ratio: float
-    bar: str
-    holds: bool
 
 
 def run_dozero(*args: str, cwd: Path) -> tuple[float, list[tuple[float, dict]]]:
@@ -278,9 +267,7 @@ def main() -> None:
         claims += [] if args.quick else [minutes_kept(folder, minutes) for minutes in (0.5, 1, 3)]
         claims += race(folder, 1 if args.quick else args.seeds, args.quick)
     for claim in claims:
-        print(json.dumps(claim.__dict__) if args.json else
-              f"{'ok  ' if claim.holds else 'MISS'} {claim.claim:<72} {claim.ours:>9.3f} {claim.theirs:>9.3f} "
-              f"{claim.ratio:>7.3f}  {claim.bar}")  # fmt: skip
+        print(json.dumps(claim.__dict__) if args.json else line_of(claim))
     sys.exit(0 if args.quick or all(claim.holds for claim in claims) else 1)
 
 

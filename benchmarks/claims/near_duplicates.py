@@ -11,14 +11,13 @@ been mistaken for.
 
 from __future__ import annotations
 
-import argparse
 import math
-import sys
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from claims.claim import Claim
 
 from dozero.corpus.duplicates import find_duplicates
 from dozero.corpus.minhash import find_minima, hash_shingles, sign_many
@@ -31,17 +30,6 @@ VOCABULARY = 50_000
 SHINGLE = 5
 UNRELATED_BELOW = 0.5
 SIGNED_AT_ONCE = 1000
-
-
-class Claim(NamedTuple):
-    """One measured claim, its bar, and whether it holds."""
-
-    claim: str
-    ours: float
-    theirs: float
-    ratio: float
-    bar: str
-    holds: bool
 
 
 class Words:
@@ -141,26 +129,10 @@ def claim_estimate(pairs: int, count: int) -> Claim:
     return Claim(name, error, their_error, error / their_error, "<= 1.15", error <= 1.15 * their_error)
 
 
-def claims_of_near_duplicates(*, quick: bool = False) -> Iterator[Claim]:
+def near_duplicates(quick: bool) -> Iterator[Claim]:
     """Yield all claims; `quick` plants a tenth."""
     config = CurateConfig(shingle_words=SHINGLE)
     share = 10 if quick else 1
     yield from claim_catch_rates(3000 // share, config)
     yield claim_no_false_drop(100_000 // share, config)
     yield claim_estimate(500 // share, config.bands * config.rows)
-
-
-def main() -> None:
-    """Measure, print and exit 1 if a bar falls short."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the pairs and documents")
-    claims = list(claims_of_near_duplicates(quick=parser.parse_args().quick))
-    for claim in claims:
-        print(
-            f"{'ok  ' if claim.holds else 'MISS'} {claim.claim:<95} {claim.ours:>9.4f} {claim.theirs:>9.4f}  {claim.bar}"
-        )
-    sys.exit(0 if all(claim.holds for claim in claims) else 1)
-
-
-if __name__ == "__main__":
-    main()

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from claims.personal_sentences import KINDS, Labelled, make_sentences
-from hello import Claim
+from claims.claim import Claim
 
 WITH_CHECK_DIGITS = ("cpf", "cnpj", "card", "pis", "cns", "voter")
 TARJA_KINDS = {
@@ -28,7 +28,7 @@ TARJA_KINDS = {
 PROSE = "A feira abriu cedo, e o cheiro de pão quente subiu pela ladeira até a casa da minha avó. Nobody minded. "
 
 
-def personal_data(quick: bool = False) -> Iterator[Claim]:
+def personal_data(quick: bool) -> Iterator[Claim]:
     """Recall and precision of each kind on the held-out templates, and the speed on prose."""
     sentences = make_sentences(1_000 if quick else 10_000, "heldout", seed=2026)
     ours, theirs = score_ours(sentences), score_tarja(sentences)

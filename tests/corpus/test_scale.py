@@ -189,7 +189,11 @@ def test_filters_stand_in_a_pipeline_of_ones_own(settings, tmp_path):
     run_curate((data, config), tmp_path / "here", ScaleConfig())
     corpus = open_corpus(tmp_path / "here")
     stored = [*corpus.stored(kept=True), *corpus.stored(kept=False)]
-    texts = [json.loads(line)["text"] for file in sorted(Path(data.source).iterdir()) for line in file.open()]
+    texts = [
+        json.loads(line)["text"]
+        for file in sorted(Path(data.source).iterdir())
+        for line in file.read_text().splitlines()
+    ]
     theirs = [TheirDocument(text, f"{n}", metadata={"licence": "CC0-1.0"}) for n, text in enumerate(texts)]
     kept = []
     sieve = Sieve(data, config, tmp_path)

@@ -199,3 +199,13 @@ def test_the_rules_cut_what_the_explanation_says():
 
 def test_as_many_candidates_as_asked_for_and_no_more_than_there_are():
     assert [len(next(RANDOM.explain(top=n)).candidates) for n in (1, 5, 999)] == [1, 5, RANDOM.tokenizer.vocab_size]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_each_token_adds_makes_up_the_text_and_a_character_comes_with_its_last_byte(seed):
+    config = GenerateConfig(max_tokens=20)
+    text = RANDOM.generate("ca", config, seed)
+    added = "ca" + "".join(choice.text for choice in RANDOM.explain("ca", config, seed))
+    assert text in (added, added + "\ufffd")  # at the end half a character may be left
+    chain = chain_language_model(["日本"], *bytes_of("日"), "本".encode())
+    assert [choice.text for choice in chain.explain(config=GREEDY)] == ["", "", "日", "本", ""]

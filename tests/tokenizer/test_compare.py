@@ -56,6 +56,7 @@ def test_a_foreign_tokenizer_json_is_measured_too(tmp_path):
     library.save(str(file))
     figures = measure_vocabulary(open_vocabulary(file), [PORTUGUESE, "</s>"])
     assert (figures.name, figures.vocab_size) == ("theirs", library.get_vocab_size())
+    assert open_vocabulary(file.rename(file.with_name("other.json"))).name == "other.json"
     assert len(PORTUGUESE.split()) < figures.tokens < len(PORTUGUESE.encode())
 
 

@@ -1,6 +1,10 @@
 """Text to ids and back, as the libraries tokenizers and transformers do it with the files we write."""
 
 import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,13 +15,17 @@ from transformers import AutoTokenizer
 
 from dozero.artifact import Manifest
 from dozero.errors import ArtifactError, DataError, ModelMismatch
+from dozero.stories.tell import tell
+from dozero.tokenizer import tokenizer as module
 from dozero.tokenizer.tokenizer import (
+    BPE_SPECIALS,
     END_ID,
     END_OF_TEXT,
     Tokenizer,
     open_tokenizer,
     read_tokenizer_json,
     save_tokenizer,
+    train_bpe_tokenizer,
     train_char_tokenizer,
     write_tokenizer_files,
 )
@@ -215,3 +223,144 @@ def test_ids_with_a_gap_are_refused(tmp_path):
 
 def test_a_tokenizer_is_its_tokens():
     assert Tokenizer((b"", b"a")) == Tokenizer((b"", b"a")) == train_char_tokenizer(["a"])
+
+
+# --- the kind bpe -------------------------------------------------------------------------------------------------------
+
+STORIES = [tell(lang, 2, n) for lang in ("pt", "en") for n in range(150)]
+BPE = train_bpe_tokenizer(STORIES, 900)
+SPELLED = st.sampled_from(BPE_SPECIALS)
+with_specials = st.lists(st.text(characters, max_size=8) | SPELLED | st.sampled_from(STORIES), max_size=6).map("".join)
+
+
+@pytest.fixture(scope="module")
+def bpe_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bpe")
+    write_tokenizer_files(BPE, folder)
+    return folder
+
+
+@given(with_specials)
+@example(" ".join(STORIES))
+def test_bpe_any_text_comes_back_and_holds_no_special_token_even_where_it_spells_one(text):
+    ids = BPE.encode(text).tolist()
+    assert BPE.decode(ids) == text
+    assert all(i >= len(BPE_SPECIALS) for i in ids)
+
+
+def test_special_tokens_come_by_name_alone_and_stand_for_no_text():
+    assert [BPE.special_id(name) for name in BPE_SPECIALS] == list(range(len(BPE_SPECIALS)))
+    assert BPE.special_id(END_OF_TEXT) == train_char_tokenizer(["a"]).special_id(END_OF_TEXT) == END_ID
+    assert BPE.decode(range(len(BPE_SPECIALS))) == ""
+    assert BPE.show(range(3)) == [END_OF_TEXT, "<|im_start|>", "<|im_end|>"]
+    with pytest.raises(ModelMismatch, match=r"no such special token; expected <\|endoftext\|>; got '<\|im_start\|>'"):
+        train_char_tokenizer(["a"]).special_id("<|im_start|>")
+
+
+@pytest.mark.parametrize("text", [*TEXTS.values(), *STORIES[::40]], ids=str)
+def test_transformers_gives_the_same_ids_to_ordinary_text(text, bpe_folder):
+    theirs = AutoTokenizer.from_pretrained(bpe_folder)
+    assert theirs(text).input_ids == BPE.encode(text).tolist()
+    assert theirs.decode(BPE.encode(text)) == text
+    assert len(theirs) == BPE.vocab_size
+
+
+def test_transformers_reads_special_tokens_out_of_text_unless_told_not_to(bpe_folder):
+    theirs, text = AutoTokenizer.from_pretrained(bpe_folder), "oi<|im_end|><|endoftext|>"
+    oi = BPE.encode("oi").tolist()
+    assert theirs(text).input_ids == [*oi, BPE.special_id("<|im_end|>"), END_ID]
+    assert theirs(text, split_special_tokens=True).input_ids == BPE.encode(text).tolist()
+    assert theirs.decode([*oi, 1, 2, 3, 0], skip_special_tokens=True) == "oi"
+    assert (theirs.bos_token_id, theirs.eos_token_id, theirs.pad_token_id) == (END_ID, END_ID, END_ID)
+
+
+def test_what_is_saved_of_a_bpe_is_what_is_opened(tmp_path):
+    save_tokenizer(BPE, tmp_path / "tokenizer", Manifest(kind="tokenizer"))
+    opened, _ = open_tokenizer(tmp_path / "tokenizer")
+    assert opened == BPE
+    assert opened.encode(STORIES[0]).tolist() == BPE.encode(STORIES[0]).tolist()
+
+
+ALTERED = {
+    "two merges in another order": lambda tree: tree["model"]["merges"].insert(0, tree["model"]["merges"].pop()),
+    "a merge less": lambda tree: tree["model"]["merges"].pop(),
+    "other words": lambda tree: tree["pre_tokenizer"]["pretokenizers"][0]["pattern"].update(Regex=r"\\w+"),
+    "a normalizer": lambda tree: tree.update(normalizer={"type": "NFC"}),
+    "a special token less": lambda tree: tree["added_tokens"].pop(),
+    "another first token": lambda tree: tree["added_tokens"].reverse(),
+    "dropout": lambda tree: tree["model"].update(dropout=0.1),
+}
+
+
+@pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED)
+def test_a_bpe_that_would_cut_otherwise_is_refused(alter, bpe_folder, tmp_path):
+    tree = json.loads((bpe_folder / "tokenizer.json").read_text(encoding="utf-8"))
+    alter(tree)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tree), encoding="utf-8")
+    with pytest.raises(ModelMismatch, match=r"tokenizer\.json: (tokenizer cannot be read|not a tokenizer of dozero)"):
+        read_tokenizer_json(tmp_path / "tokenizer.json")
+
+
+@given(st.lists(st.text(characters, max_size=30) | st.sampled_from(STORIES), max_size=8), st.integers(1, 40))
+def test_many_texts_and_long_ones_get_the_ids_of_each_whole_text(texts, piece):
+    """A long text is handed to the library in pieces: wherever they are cut, the ids are those of the whole."""
+    whole = [BPE.encode(text).tolist() for text in texts]
+    before, module.PIECE_CHARACTERS = module.PIECE_CHARACTERS, piece
+    try:
+        assert [BPE.encode(text).tolist() for text in texts] == whole
+        assert [ids.tolist() for ids in BPE.encode_many(texts)] == whole
+    finally:
+        module.PIECE_CHARACTERS = before
+    assert [ids.tolist() for ids in BPE.encode_many(texts)] == whole
+
+
+@given(st.lists(st.text(st.sampled_from("aeçãñ日🙂"), max_size=6), max_size=6))
+def test_many_texts_in_characters_get_the_ids_of_each(texts):
+    tokenizer = train_char_tokenizer(["aeçãñ日🙂"])
+    assert [ids.tolist() for ids in tokenizer.encode_many(texts)] == [tokenizer.encode(t).tolist() for t in texts]
+
+
+def test_half_a_character_is_refused_in_one_line():
+    for call in (BPE.encode, lambda text: BPE.encode_many(["casa", text])):
+        with pytest.raises(DataError, match=r"text that is not Unicode; got 'cas\\udce3'"):
+            call("cas\udce3")
+
+
+def test_names_of_tokens_stay_on_their_line():
+    names = BPE.show(range(BPE.vocab_size))
+    assert all(name.isprintable() for name in names)
+    assert r"\n" in names
+
+
+def test_a_token_is_what_its_merge_joins():
+    assert BPE.merges is not None
+    first = len(BPE_SPECIALS) + 256
+    assert [BPE.tokens[a] + BPE.tokens[b] for a, b in BPE.merges] == list(BPE.tokens[first:])
+    assert all(max(pair) < first + rank for rank, pair in enumerate(BPE.merges))
+    assert len(set(BPE.tokens[len(BPE_SPECIALS) :])) == BPE.vocab_size - len(BPE_SPECIALS)
+
+
+def test_threads_change_no_byte():
+    program = (
+        "import hashlib\nfrom dozero.stories.tell import tell\nfrom dozero.tokenizer.tokenizer import *\n"
+        "t = train_bpe_tokenizer((tell('pt', 1, n) for n in range(100)), 700)\n"
+        "print(hashlib.sha256(repr((t.tokens, t.merges)).encode()).hexdigest())"
+    )
+    settings = ({"RAYON_NUM_THREADS": "1"}, {"RAYON_NUM_THREADS": "2"}, {"TOKENIZERS_PARALLELISM": "false"})
+    printed = [
+        subprocess.run([sys.executable, "-c", program], env=os.environ | s, capture_output=True, text=True, check=True)
+        for s in settings
+    ]
+    assert all(a.stdout == b.stdout for a, b in pairwise(printed))
+    assert len(printed[0].stdout) == 65
+
+
+def test_characters_do_without_the_library():
+    """It takes time that `hello` does not have before its first sample."""
+    program = (
+        "import sys\nfrom dozero.tokenizer.tokenizer import train_char_tokenizer\n"
+        "t = train_char_tokenizer(['casa'])\nt.encode('casa')\nt.encode_many(['a', 'c'])\n"
+        "print(sorted({'tokenizers', 'regex', 'transformers'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"

@@ -32,8 +32,8 @@ TOKENIZER_MESSAGES: dict[str, tuple[str, str]] = {
                "which size? the same small model trains {seconds:.0f} s with each:"),
     "tried": ("{size:>6} tokens: {bits:.3f} bits por byte na prova ({steps} passos, {mb:.1f} MB de texto)",
               "{size:>6} tokens: {bits:.3f} bits a byte in the exam ({steps} steps, {mb:.1f} MB of text)"),
-    "chosen": ("escolhido: {size}, o menor que não perde para o melhor por mais que o ruído ({noise:.0%})",
-               "chosen: {size}, the smallest that loses to the best by no more than the noise ({noise:.0%})"),
+    "chosen": ("escolhido: {size}, o menor que não perde para o melhor por mais que o ruído ({noise:.1%})",
+               "chosen: {size}, the smallest that loses to the best by no more than the noise ({noise:.1%})"),
     "compared": ("em {documents} documentos ({mb:.2f} MB) fora do texto de que os tamanhos aprenderam:",
                  "on {documents} documents ({mb:.2f} MB) outside the text that the sizes learned from:"),
     "vocabulary": ("vocabulário", "vocabulary"),
@@ -242,13 +242,17 @@ def _open_corpus(path: Path) -> Corpus:
 
 def _open_tokenizer(path: Path) -> Tokenizer:
     """Return the tokenizer that a path means: a file, a folder with one, or that of a workspace or run."""
+    import shlex
+
     from dozero.tokenizer.tokenizer import read_tokenizer_json
 
     file = Path("tokenizer.json")
     for place in (path, path / file, path / "work" / "tokenizer" / file, path / "model" / file):
         if place.is_file():
             return read_tokenizer_json(place)
-    raise ArtifactError("holds no tokenizer", where=path, next=f"dozero tokenizer {path} -o tokenizer")
+    raise ArtifactError(
+        "holds no tokenizer", where=path, next=f"dozero tokenizer {shlex.quote(str(path))} -o tokenizer"
+    )
 
 
 def _number(text: str) -> int:

@@ -149,6 +149,7 @@ def _join_parts(
             raise DataError(
                 f"too few documents: none fell into the {split} split",
                 expected="enough documents for both splits (a hundred or more)",
+                next="more documents, or a larger data.heldout_percent",
                 got=sum(part.counts[s]["documents"] for part in parts for s in SPLITS),
             )
         index[split] = {

@@ -19,11 +19,11 @@ from dozero.config import build_config, load_config
 from dozero.corpus.build import build_corpus, corpus_inputs, corpus_settings
 from dozero.corpus.events import UnitDone, Unread
 from dozero.corpus.store import Corpus, open_corpus
-from dozero.dataset.shards import Dataset, build_dataset, open_dataset
+from dozero.dataset.shards import Dataset, build_dataset, dataset_settings, open_dataset
 from dozero.device import Device
 from dozero.errors import ArtifactError, ConfigError
 from dozero.hardware import usable_cores
-from dozero.settings import GenerateConfig, RunConfig
+from dozero.settings import DataConfig, GenerateConfig, RunConfig
 from dozero.tokenizer.build import build_tokenizer
 from dozero.tokenizer.tokenizer import Tokenizer, open_tokenizer
 from dozero.train.checkpoint import list_checkpoints
@@ -112,13 +112,20 @@ def prepare(
 
         inputs |= {"tokenizer": manifest.fingerprint}
         percent = config.data.heldout_percent
-        made = not is_current(workspace.dataset, "dataset", inputs, {"heldout_percent": percent})
+        weights = mix_weights(config.data)
+        made = not is_current(workspace.dataset, "dataset", inputs, dataset_settings(percent, weights))
         if made:
-            build_dataset(corpus, tokenizer, percent, inputs, workspace.dataset)
+            build_dataset(corpus, tokenizer, percent, inputs, workspace.dataset, weights=weights, processes=processes)
         dataset = open_dataset(workspace.dataset)
         stages.append(StageDone("dataset", workspace.dataset, dataset.manifest, made))
         yield stages[-1]
     yield Prepared(corpus, tokenizer, dataset, tuple(stages))
+
+
+def mix_weights(data: DataConfig) -> dict[str, float]:
+    """Return the weight of each source by its name; none where all are 1, which mixes by size."""
+    weights = {source.name or source.path: source.weight for source in data.all_sources}
+    return weights if data.kind == "text" and any(weight != 1 for weight in weights.values()) else {}
 
 
 def prepared(config: RunConfig, workspace: Workspace) -> Prepared:

@@ -105,7 +105,7 @@ def _spaced(template: str) -> str:
 def split_sentences(text: str) -> list[str]:
     r"""Return the sentences of a story, or of a template: they end at . ! ? before a capital, or with the line.
 
-    >>> split_sentences('Ana smiled. "Is it here?" asked Ana.\\n"Yes!" Rui ran.')
+    >>> split_sentences('Ana smiled. "Is it here?" asked Ana.\n"Yes!" Rui ran.')
     ['Ana smiled.', '"Is it here?" asked Ana.', '"Yes!"', 'Rui ran.']
     """
     return [piece for piece in SENTENCE_END.split(text) if piece]

@@ -67,8 +67,8 @@ def read_template(
 ) -> tuple[Node, ...]:
     """Return the nodes of a template; `rule` looks up what stands in <...>.
 
-    >>> read_template("a {toy} [gone|lost].", rule=None)
-    (Text(text='a '), Word(variable='toy', form=''), Text(text=' '), Choice(options=((Text(text='gone'),), (Text(text='lost'),))), Text(text='.'))
+    >>> read_template("a {toy}[!|?]", rule=None)
+    (Text(text='a '), Word(variable='toy', form=''), Choice(options=((Text(text='!'),), (Text(text='?'),))))
     """
     stack: list[list[list[Node]]] = [[[]]]  # the options opened so far at each depth; the innermost grows
     covered = 0

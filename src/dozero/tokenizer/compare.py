@@ -104,8 +104,8 @@ def of_tokenizer(name: str, tokenizer: Tokenizer) -> Vocabulary:
 
 
 def open_vocabulary(file: Path) -> Vocabulary:
-    """Return the vocabulary of any tokenizer.json, ours or not, named by its folder."""
-    name = file.parent.name
+    """Return the vocabulary of any tokenizer.json, ours or not, named by its folder (a file of another name by that)."""
+    name = file.resolve().parent.name if file.name == "tokenizer.json" else file.name
     try:
         return of_tokenizer(name, read_tokenizer_json(file))
     except ModelMismatch:

@@ -11,12 +11,12 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from typing import IO, NamedTuple
+from typing import Any, NamedTuple
 
 from dozero.corpus.read.limits import Unreadable
 from dozero.corpus.read.office import OFFICE
 from dozero.corpus.read.origin import Origin
-from dozero.corpus.read.streams import BROKEN, Stream, Unpacked
+from dozero.corpus.read.streams import BROKEN, File, Stream, Unpacked
 from dozero.errors import DataError
 
 # What a header with a long name may take; tarfile would read one of any size into memory.
@@ -56,7 +56,7 @@ class Paced:
         return data
 
 
-def open_zip(file: IO[bytes], origin: Origin) -> zipfile.ZipFile:
+def open_zip(file: File, origin: Origin) -> zipfile.ZipFile:
     """Return the open archive; DataError when it is damaged or lists too many members to be held in memory."""
     if _directory_bytes(file) > origin.limits.members * (ZIP_ENTRY_BYTES + ZIP_NAME_BYTES):
         raise DataError(f"more than {origin.limits.members:,} files in it")
@@ -159,7 +159,7 @@ def _fault_of(info: tarfile.TarInfo) -> str:
     return "a name that leads out of the archive" if leaves_folder(info.name) else ""
 
 
-def _check_end(rest: IO[bytes] | None) -> None:
+def _check_end(rest: Any) -> None:
     """Raise DataError when something but zeros follows: tarfile takes a damaged header for the end."""
     while rest is not None and (block := rest.read(TAR_BLOCK)):
         if block.strip(b"\0"):
@@ -188,7 +188,7 @@ def printable(name: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in shown)[:500]
 
 
-def _directory_bytes(file: IO[bytes]) -> int:
+def _directory_bytes(file: File) -> int:
     """Return the size of the list of members that the end of a zip tells, 0 when there is none."""
     file.seek(0, 2)
     size = file.tell()

@@ -22,7 +22,8 @@ def find_files(path: str) -> list[Span]:
         return _find_named(path)
     if not glob.has_magic(path):
         raise DataError("no such file or folder", where=path, next=_suggest(path))
-    matches = sorted(glob.glob(path, recursive=True, include_hidden=False))
+    found = glob.glob(path, recursive=True, include_hidden=False)
+    matches = sorted(match for match in found if "__MACOSX" not in match.split(os.sep))
     if not matches:
         raise DataError("no file matches", where=path)
     spans = [span for match in matches if not _is_folder(match) for span in _look_at(match, match)]

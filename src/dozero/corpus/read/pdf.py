@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import IO, Any
+from typing import Any
 
 from dozero.corpus.read.limits import Limits
+from dozero.corpus.read.streams import File
 from dozero.errors import DataError, MissingExtra
 
 
-def pdf_text(file: IO[bytes], limits: Limits) -> str:
+def pdf_text(file: File, limits: Limits) -> str:
     """Return the text of a PDF, a blank line between pages; DataError when it is damaged, locked or has no text."""
     try:
         import pypdf

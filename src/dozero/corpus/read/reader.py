@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import IO
 
 from dozero.corpus.document import Document
 from dozero.corpus.read.archive import Member, find_kind, iter_tar, iter_zip, open_zip, open_zip_member
@@ -22,6 +21,7 @@ from dozero.corpus.read.sniff import HEAD_BYTES, inner_name, sniff
 from dozero.corpus.read.streams import (
     BROKEN,
     UNPACKERS,
+    File,
     Range,
     Stream,
     Transcoded,
@@ -113,7 +113,7 @@ def read_stream(stream: Stream, name: str, origin: Origin) -> Items:
         yield from _read_seekable(kind, make_seekable(whole, origin.limits), origin)
 
 
-def _read_seekable(kind: str, file: IO[bytes], origin: Origin) -> Items:
+def _read_seekable(kind: str, file: File, origin: Origin) -> Items:
     """Yield the documents of a file that cannot be read from front to back."""
     if kind == "parquet":
         yield from read_parquet(file, origin)
@@ -123,7 +123,7 @@ def _read_seekable(kind: str, file: IO[bytes], origin: Origin) -> Items:
         yield from _read_zip(file, origin)
 
 
-def _read_zip(file: IO[bytes], origin: Origin) -> Items:
+def _read_zip(file: File, origin: Origin) -> Items:
     archive = open_zip(file, origin)
     kind = find_kind(archive)
     if kind in OFFICE:

@@ -16,11 +16,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from dozero.corpus.read.limits import Budget, Limits
 from dozero.errors import DataError
 
+File = io.BytesIO | io.BufferedReader
+"""Bytes that can be read from any place: in memory, or on disk."""
 CHUNK = 1 << 20
 PACKED_CHUNK = 1 << 16
 # What the standard library and Arrow raise on packed data that is damaged, cut off or made to harm.
@@ -54,7 +56,7 @@ class Prefixed:
 class Range:
     """The bytes of a file from one position to another."""
 
-    def __init__(self, file: IO[bytes], start: int, end: int) -> None:
+    def __init__(self, file: File, start: int, end: int) -> None:
         file.seek(start)
         self._file, self._left = file, end - start
 
@@ -153,7 +155,7 @@ def unpack(kind: str, stream: Stream, limits: Limits, budget: Budget) -> Stream:
     return Unpacked(UNPACKERS[kind](counted), lambda: counted.taken, limits, budget)
 
 
-def open_regular(path: str) -> IO[bytes]:
+def open_regular(path: str) -> File:
     """Open a file to read, and nothing but a file: neither a link nor a pipe or device, which could hang or never end."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if Path(path).is_symlink():
@@ -180,15 +182,15 @@ def take_head(stream: Stream, size: int) -> tuple[bytes, Stream]:
     head = b""
     while len(head) < size and (piece := stream.read(size - len(head))):
         head += piece
-    if isinstance(stream, io.BufferedReader):
+    if type(stream) is io.BufferedReader:  # a file on disk; what tarfile gives is a subclass that cannot seek
         stream.seek(0)
         return head, stream
     return head, Prefixed(head, stream)
 
 
-def make_seekable(stream: Stream, limits: Limits) -> IO[bytes]:
+def make_seekable(stream: Stream, limits: Limits) -> File:
     """Return the stream itself when it is a file on disk, else its content in memory."""
-    if isinstance(stream, io.BufferedReader):
+    if type(stream) is io.BufferedReader:
         return stream
     return io.BytesIO(load(stream, limits.largest_in_memory_bytes))
 

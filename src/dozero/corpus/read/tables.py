@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 
 from dozero.corpus.document import Document
 from dozero.corpus.read.limits import Unreadable
 from dozero.corpus.read.origin import Origin, find_text_field, read_record
+from dozero.corpus.read.streams import File
 from dozero.errors import DataError
 
 ROWS_AT_ONCE = 256
@@ -16,7 +17,7 @@ ROW_BYTES = 16
 ABOUT_FIELDS = ("licence", "license", "url", "source")
 
 
-def open_table(file: IO[bytes]) -> Any:
+def open_table(file: File) -> Any:
     """Return the open Parquet file; DataError when it is damaged."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -29,7 +30,7 @@ def open_table(file: IO[bytes]) -> Any:
 
 
 def read_parquet(
-    file: IO[bytes], origin: Origin, groups: range | None = None, first: int = 1
+    file: File, origin: Origin, groups: range | None = None, first: int = 1
 ) -> Iterator[Document | Unreadable]:
     """Yield a document for each row of the row groups (all when None); `first` is the number of the first row."""
     import pyarrow as pa
