@@ -15,9 +15,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-
 from claims.claim import Claim
+from numpy.typing import NDArray
 
 from dozero.corpus.duplicates import find_duplicates
 from dozero.corpus.minhash import find_minima, hash_shingles, sign_many

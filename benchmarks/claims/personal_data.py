@@ -10,8 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from claims.personal_sentences import KINDS, Labelled, make_sentences
 from claims.claim import Claim
+from claims.personal_sentences import KINDS, Labelled, make_sentences
 
 WITH_CHECK_DIGITS = ("cpf", "cnpj", "card", "pis", "cns", "voter")
 TARJA_KINDS = {

@@ -1,5 +1,7 @@
 """Before and after: joined again, the changes are both texts."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -14,7 +16,7 @@ def test_what_stays_and_goes_is_before_and_what_stays_and_comes_is_after(before,
     changes = find_changes(before, after)
     assert "".join(text for kind, text in changes if kind in "=-") == before or after.split() == before.split()
     assert "".join(text for kind, text in changes if kind in "=+") == after
-    assert all(a[0] != b[0] for a, b in zip(changes, changes[1:], strict=False))
+    assert all(a[0] != b[0] for a, b in itertools.pairwise(changes))
 
 
 def test_marks_stand_where_colour_does_not_show():
