@@ -223,11 +223,16 @@ class Makers:
         example = pn.example_number_for_type(region, self.random.choice([pn.PhoneNumberType.MOBILE, pn.PhoneNumberType.FIXED_LINE]))  # fmt: skip
         assert example is not None, region
         digits = str(example.national_number)
-        while True:
-            drawn = digits[:3] + "".join(self.random.choices("0123456789", k=len(digits) - 3))
-            number = pn.PhoneNumber(country_code=example.country_code, national_number=int(drawn))
-            if pn.is_valid_number(number) and pn.number_type(number) != pn.PhoneNumberType.TOLL_FREE:
-                break
+        number = example
+        for kept in (
+            3,
+            len(digits) - 4,
+        ):  # few prefixes are in use in some countries: then only the last four are drawn
+            for _ in range(50):
+                drawn = digits[:kept] + "".join(self.random.choices("0123456789", k=len(digits) - kept))
+                candidate = pn.PhoneNumber(country_code=example.country_code, national_number=int(drawn))
+                if pn.is_valid_number(candidate) and pn.number_type(candidate) != pn.PhoneNumberType.TOLL_FREE:
+                    number = candidate
         form = self.random.choice([pn.PhoneNumberFormat.INTERNATIONAL, pn.PhoneNumberFormat.E164])
         return Value(pn.format_number(number, form))
 

@@ -13,6 +13,15 @@ from dozero.errors import ConfigError
 PT = ("A menina que morava perto do rio gostava de ler histórias antigas para os irmãos. Todo dia ela abria um livro e lia "
       "em voz alta, e ninguém piscava. Quando a chuva vinha, a casa cheirava a terra e a café. Foi assim que aprenderam a "
       "contar casos, e um deles ficou famoso na vila. O do peixe que falava, dizem, ainda se conta por lá.")  # fmt: skip
+LATIN = ("O padeiro acordava antes do sol para amassar o pão da vizinhança inteira. Às seis horas a fila já dobrava a "
+         "esquina, e o cheiro da fornada chegava até a praça. Quem comprava dois levava um sonho de graça, porque o velho "
+         "dizia que ninguém começa bem o dia sem açúcar. Era verdade. Na segunda-feira ele fechava, e a rua ficava muda e sem graça.")  # fmt: skip
+MAIL = ("O clube de xadrez da cidade abriu inscrições para o torneio de inverno, que começa no próximo mês. São cinco rodadas. As partidas "
+        "serão à noite, na biblioteca, e qualquer pessoa pode assistir sem pagar nada. Para se inscrever, basta mandar uma "
+        "mensagem para ana@exemplo.com.br com o nome completo. Os melhores de cada mesa vão jogar a final em julho.")  # fmt: skip
+OTHER = ("The old sailor kept a garden on the roof of his boat, with tomatoes, beans and a small lemon tree. It grew well. When the wind "
+         "was strong he tied the pots together, and the cat slept between them to keep warm. Visitors thought that it was "
+         "strange, but they all went home with a bag of lemons. In winter he read the names of the seeds aloud.")  # fmt: skip
 EN = ("The girl who lived by the river liked to read old stories to her brothers. Every day she opened a book and read it "
       "aloud, and nobody blinked. When the rain came, the house smelled of earth and of coffee. That is how they learned "
       "to tell tales, and one of them became famous in the village. The one of the fish that spoke is still told there.")  # fmt: skip
@@ -23,9 +32,9 @@ def docs(tmp_path, monkeypatch):
     folder = tmp_path / "docs"
     folder.mkdir()
     (folder / "pt.txt").write_text(PT, encoding="utf-8")
-    (folder / "latin.txt").write_text(PT.replace("menina", "moça"), encoding="latin-1")
+    (folder / "latin.txt").write_text(LATIN, encoding="latin-1")
     (folder / "en.txt").write_text(EN, encoding="utf-8")
-    (folder / "mail.txt").write_text(PT.replace("livro", "romance") + " Fale com ana@exemplo.com.br.", encoding="utf-8")
+    (folder / "mail.txt").write_text(MAIL, encoding="utf-8")
     (folder / "short.txt").write_text("curto", encoding="utf-8")
     (folder / "empty.txt").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
@@ -61,7 +70,7 @@ def test_a_language_keeps_its_own_only(docs):
 
 def test_settings_and_several_sources_are_taken(docs):
     (docs.parent / "more").mkdir()
-    (docs.parent / "more" / "x.txt").write_text(EN.replace("girl", "boy"))
+    (docs.parent / "more" / "x.txt").write_text(OTHER)
     curate("docs", "more", "-o", "c", "--licence", "own", "curate.filters=[]", "--personal", "report")
     corpus = open_corpus(docs.parent / "c")
     assert {d.collection for d in corpus.documents()} == {"docs", "more"}

@@ -277,7 +277,7 @@ def test_the_minutes_given_are_kept_and_the_plan_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "kind", "match"),
     [
-        (["stories"], ConfigError, "hello cannot learn this; expected words; got 'stories'"),
+        (["plays"], ConfigError, "hello cannot learn this; expected words or stories; got 'plays'"),
         (["--lang", "xx"], ConfigError, "no word list for this language; expected one of ar .*got 'xx'"),
         (["--lang", "ptt"], ConfigError, "did you mean pt"),
         (["--minutes", "0"], ConfigError, "--minutes: must be more than 0; got 0"),

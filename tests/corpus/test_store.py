@@ -61,7 +61,11 @@ def test_a_corpus_of_words_is_read_alike(tmp_path):
 
 
 def test_an_error_on_the_way_still_closes_the_file(tmp_path):
-    with pytest.raises(RuntimeError), RowWriter(tmp_path / "a", dropped=False) as writer:
-        writer.add(rows_of(1)[0])
-        raise RuntimeError
+    def fail() -> None:
+        with RowWriter(tmp_path / "a", dropped=False) as writer:
+            writer.add(rows_of(1)[0])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert list(read_rows(tmp_path / "a")) == rows_of(1)

@@ -352,7 +352,7 @@ def test_a_shard_that_changed_between_stop_and_continuation_is_found(data, tmp_p
     dataset, tokenizer = tiny_dataset(tmp_path / "dataset", WORDS[:106])
     leave_at_step(3, CONFIG, (dataset, tokenizer), tmp_path / "run")
     flip_a_bit(tmp_path / "dataset" / "train-00000.bin")
-    with pytest.raises(ArtifactError, match=r"train\.bin: content differs"):
+    with pytest.raises(ArtifactError, match=r"train-00000\.bin: content differs"):
         open_dataset(tmp_path / "dataset")
 
 

@@ -19,7 +19,9 @@ _SETTING = re.compile(r"\w+(\.\w+)+\s*=")
 
 def curate(
     sources: list[str] | None = typer.Argument(
-        None, metavar="SRC... [section.key=value ...]", help="Files, folders, globs, URLs, hf://owner/name; settings."
+        None,
+        metavar="SOURCES... [section.key=value ...]",
+        help="Files, folders, globs, URLs, hf://owner/name; settings.",
     ),
     out: Path = typer.Option(DEFAULT_OUT, "-o", "--out", help="Folder of the corpus."),
     lang: str | None = typer.Option(None, "--lang", help="Keep these languages only, such as pt or pt,en."),

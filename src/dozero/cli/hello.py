@@ -75,12 +75,15 @@ def _open(
     from dozero.errors import ConfigError
     from dozero.pipeline.stages import DEFAULT_RUN
     from dozero.pipeline.workspace import RUN_FILE, write_workspace
+    from dozero.stories.grammar import load_grammar
 
     file, overrides = folder / RUN_FILE, [] if seed is None else [f"seed={seed}"]
     source = None if words is None else str(words.resolve())
     if not file.exists():
         if words is not None:
             _check_readable(words)
+        if what == "stories":
+            load_grammar(lang)
         load_config(preset=what, overrides=overrides)  # a mistake in them before anything is made
         write_workspace(folder, what, lang, source)
     job = open_job(file, overrides, DEFAULT_RUN, fresh=fresh)

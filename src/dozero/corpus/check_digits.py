@@ -114,8 +114,10 @@ def is_voter(text: str) -> bool:
     state = f"{values[8]}{values[9]}"
     if not 1 <= int(state) <= LAST_STATE:
         return False
-    first = _voter_digit(values[:8], VOTER_WEIGHTS, state)
-    return values[10:] == [first, _voter_digit([*values[8:10], first], (7, 8, 9), state)]
+    first, second = values[10:]
+    return first in _voter_digits(values[:8], VOTER_WEIGHTS, state) and second in _voter_digits(
+        [*values[8:10], first], (7, 8, 9), state
+    )
 
 
 def is_sao_paulo_rg(text: str) -> bool:
@@ -156,8 +158,9 @@ def _modulo_11(values: Iterable[int], weights: Iterable[int]) -> int:
     return 0 if rest < 2 else 11 - rest
 
 
-def _voter_digit(values: Iterable[int], weights: Iterable[int], state: str) -> int:
+def _voter_digits(values: Iterable[int], weights: Iterable[int], state: str) -> tuple[int, ...]:
+    """Return the check digits that hold: one, or two where issuers and programs disagree on what 0 becomes."""
     rest = sum(value * weight for value, weight in zip(values, weights, strict=True)) % 11
     if rest == 0 and state in STATES_WITH_ZERO_AS_ONE:
-        return 1
-    return rest % 10
+        return (0, 1)
+    return (rest % 10,)

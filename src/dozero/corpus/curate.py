@@ -34,6 +34,7 @@ from dozero.corpus.read.listing import list_units
 from dozero.corpus.read.reader import read_unit
 from dozero.corpus.read.unit import Unit
 from dozero.corpus.report import Summary, write_report
+from dozero.corpus.rules import make_filters
 from dozero.corpus.store import Corpus, RowWriter, Stored, read_rows
 from dozero.errors import ArtifactError, DataError
 from dozero.processes import in_order
@@ -80,6 +81,7 @@ def curate(
     What the corpus at `out` was asked to forget stays forgotten. The same input gives the same bytes on any number of
     processes. Raises DataError when no document is kept.
     """
+    make_filters(config)  # a wrong name is told before anything is made
     work, forgotten = out.parent / f".curating-{out.name}", read_forgotten(out)
     tasks = _list_tasks(data, config, forgotten, work, bytes_per_unit)
     plan = {

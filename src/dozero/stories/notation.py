@@ -67,7 +67,7 @@ def read_template(
 ) -> tuple[Node, ...]:
     """Return the nodes of a template; `rule` looks up what stands in <...>.
 
-    >>> read_template("a {toy}[!|?]", rule=None)
+    >>> read_template("a {toy}[!|?]", rule=lambda name: Choice(()))
     (Text(text='a '), Word(variable='toy', form=''), Choice(options=((Text(text='!'),), (Text(text='?'),))))
     """
     stack: list[list[list[Node]]] = [[[]]]  # the options opened so far at each depth; the innermost grows

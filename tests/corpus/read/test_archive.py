@@ -80,14 +80,14 @@ def test_names_are_judged_and_made_printable():
 
 
 def test_a_damaged_tar_says_so():
+    """tarfile takes a damaged header past the first for the end: the member behind it would be lost in silence."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        info = tarfile.TarInfo("a.txt")
-        info.size = 2000
-        archive.addfile(info, io.BytesIO(b"x" * 2000))
+        for name in ("a.txt", "b.txt"):
+            info = tarfile.TarInfo(name)
+            info.size = 2000
+            archive.addfile(info, io.BytesIO(b"x" * 2000))
     broken = bytearray(buffer.getvalue())
     broken[2560:2570] = b"garbagegar"
     with pytest.raises(DataError, match="damaged tar"):
-        for member in iter_tar(io.BytesIO(bytes(broken)), origin()):
-            assert isinstance(member, Member)
-            member.stream.read()
+        list(iter_tar(io.BytesIO(bytes(broken)), origin()))

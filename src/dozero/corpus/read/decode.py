@@ -67,7 +67,7 @@ def find_declared(page: bytes) -> str:
 def mend(text: str) -> str:
     r"""Return a text that was decoded from UTF-8 with `surrogateescape`, its undecoded bytes read as Windows-1252.
 
-    >>> mend(b"caf\\xe9".decode(errors="surrogateescape"))
+    >>> mend(b"caf\xe9".decode(errors="surrogateescape"))
     'café'
     """
     strays = ESCAPED.findall(text)
