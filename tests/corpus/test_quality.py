@@ -72,7 +72,7 @@ def keeps(judge, text):
 @given(TEXTS)
 def test_gopher_keeps_what_datatrove_keeps(text):
     judge = theirs("GopherQualityFilter", min_doc_words=5)
-    assert (judge_gopher(Parts(text), GopherRules(fewest_words=5)) is None) == keeps(judge, text)
+    assert (judge_gopher(Parts(text), GopherRules(fewest_words=5, marks_are_words=True)) is None) == keeps(judge, text)
 
 
 @settings(max_examples=150)

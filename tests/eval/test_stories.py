@@ -7,14 +7,14 @@ import pytest
 from dozero.eval.stories import floor_nats, judge_stories
 from dozero.stories.tell import entropy, tell
 
-TALES = {lang: [tell(lang, 5, n) for n in range(300)] for lang in ("pt", "en")}
+TALES = {lang: [tell(lang, 5, n) for n in range(60)] for lang in ("pt", "en")}
 
 
 @pytest.mark.parametrize("lang", ["pt", "en"])
 def test_stories_of_the_grammar_are_right_and_old_ones_are_not_new(lang):
-    score = judge_stories(lang, TALES[lang], set(TALES[lang][:100]))
-    assert (score.stories, score.stories_right, score.new) == (300, 300, 200)
-    assert score.sentences_right == score.sentences > 900
+    score = judge_stories(lang, TALES[lang], set(TALES[lang][:20]))
+    assert (score.stories, score.stories_right, score.new) == (60, 60, 40)
+    assert score.sentences_right == score.sentences > 180
     assert score.share_of_sentences == 1
 
 
@@ -30,7 +30,7 @@ def test_a_spoiled_word_costs_its_sentence_and_its_story(lang):
 @pytest.mark.parametrize("lang", ["pt", "en"])
 def test_the_floor_is_about_the_entropy_of_so_many_stories(lang):
     each = floor_nats(lang, TALES[lang]) / len(TALES[lang])
-    assert math.isclose(each, entropy(lang), rel_tol=0.02)
+    assert math.isclose(each, entropy(lang), rel_tol=0.05)
 
 
 def test_no_story_at_all_scores_nothing():

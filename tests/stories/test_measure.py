@@ -26,10 +26,10 @@ def test_mean_length_is_that_of_all_written_out(toy, toy_stories):
 @pytest.mark.parametrize("lang", ["pt", "en"])
 def test_many_stories_are_as_surprising_as_the_entropy_says(lang):
     grammar = load_grammar(lang)
-    nats = [-parse_story(grammar, write_story(grammar, f"measure {n}")).log_probability for n in range(1500)]
+    nats = [-parse_story(grammar, write_story(grammar, f"measure {n}")).log_probability for n in range(250)]
     error = statistics.stdev(nats) / math.sqrt(len(nats))
     assert abs(statistics.mean(nats) - entropy_nats(grammar)) < 4 * error
-    assert error < 0.3
+    assert error < 0.6
 
 
 def test_forms_are_the_words_of_all_stories(toy, toy_stories):

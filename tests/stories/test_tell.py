@@ -27,7 +27,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_a_story_follows_from_its_number_and_no_two_are_alike(lang):
-    stories = [tell(lang, 0, n) for n in range(20_000)]
+    stories = [tell(lang, 0, n) for n in range(4_000)]
     assert len(set(stories)) == len(stories)
     assert stories[:50] == [tell(lang, 0, n) for n in range(50)]
     assert tell(lang, 1, 0) != tell(lang, 0, 0)
@@ -43,21 +43,21 @@ def test_stories_are_the_same_for_ever():
 def test_repeats_are_hopeless_even_in_a_million(lang):
     """The chance that any two of n stories agree is at most n^2/2 times the sum of squared probabilities."""
     assert entropy(lang) / math.log(2) > 80
-    commonest = max(log_probability(lang, tell(lang, 3, n)) for n in range(2000))
+    commonest = max(log_probability(lang, tell(lang, 3, n)) for n in range(100))
     assert commonest < -30
 
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_a_planted_fault_of_agreement_is_found(lang):
     planted = found = 0
-    for n in range(150):
+    for n in range(80):
         text = tell(lang, 2, n)
         for wrong, right in [(w, r) for r, w in FAULTS[lang].items()]:
             spoiled = re.sub(rf"\b{right}\b", wrong, text, count=1)
             if spoiled != text:
                 planted += 1
                 found += not check_story(lang, spoiled)
-    assert planted > 300
+    assert planted > 150
     assert found / planted > 0.97  # a changed word may make another story of the grammar
 
 
@@ -78,7 +78,7 @@ def test_sentences_no_story_has_are_refused(lang, sentence):
 @pytest.mark.parametrize("lang", LANGS)
 def test_a_wrong_answer_spoils_the_story_but_no_sentence(lang):
     answers, wrong = {}, 0
-    for n in range(300):
+    for n in range(80):
         text = tell(lang, 4, n)
         body, _, answer = text.rpartition(": ")
         question = body.split("\n")[-2]
@@ -90,12 +90,12 @@ def test_a_wrong_answer_spoils_the_story_but_no_sentence(lang):
                 wrong += 1
                 assert not verdict.story_right
         answers[question.split()[1]] = answer
-    assert wrong > 20
+    assert wrong > 5
 
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_a_right_story_is_right_in_every_part(lang):
-    for n in range(200):
+    for n in range(40):
         text = tell(lang, 6, n)
         verdict = judge(lang, text)
         assert verdict.story_right, text

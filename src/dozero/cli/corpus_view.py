@@ -70,25 +70,26 @@ def show_report(console: Console, report: Mapping[str, Any], lang: str, seconds:
 
 
 def reasons_table(report: Mapping[str, Any], lang: str) -> Table:
-    """Return a table of the reasons for dropping, each with its number of documents and a few of them."""
+    """Return a table of the reasons for dropping, each with its number of documents and under it a few of them."""
     total = report["kept"]["documents"] + report["dropped"]["documents"]
-    table = _table(lang, "reason")
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    table.add_column(
+        f"{tell(lang, 'reason')}  [dim]{tell(lang, 'example')}[/]", overflow="ellipsis", no_wrap=True, ratio=1
+    )
     for key in ("documents", "share", "size"):
         table.add_column(tell(lang, key), justify="right", no_wrap=True)
-    table.add_column(tell(lang, "example"), overflow="ellipsis", no_wrap=True, min_width=30, ratio=1)
     for row in report["reasons"]:
         table.add_row(
-            escape(reason_in(narration(lang), row["reason"])),
+            "\n".join([escape(reason_in(narration(lang), row["reason"])), *map(_example, row["samples"][:EXAMPLES])]),
             number(lang, row["documents"]),
             f"{decimal(lang, 100 * row['documents'] / total)}%",
             size(lang, row["bytes"]),
-            "\n".join(_example(sample) for sample in row["samples"][:EXAMPLES]),
         )
     return table
 
 
 def _example(sample: Mapping[str, str]) -> str:
-    return f"[dim]{sample['id'][:ID_DIGITS]}[/] {escape(' '.join(sample['text'].split())[:EXAMPLE_CHARACTERS])}"
+    return f"  [dim]{sample['id'][:ID_DIGITS]} {escape(' '.join(sample['text'].split())[:EXAMPLE_CHARACTERS])}[/]"
 
 
 def bars_table(lang: str, title: str, rows: Sequence[tuple[str, int, int]]) -> Table:
@@ -104,7 +105,7 @@ def bars_table(lang: str, title: str, rows: Sequence[tuple[str, int, int]]) -> T
 
 
 def _table(lang: str, first: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=first == "reason")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(tell(lang, first))
     return table
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections import Counter
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +21,8 @@ from dozero.train.events import Evaluated, Event, Finished, Replanned, Sampled, 
 
 SPARKS = "▁▂▃▄▅▆▇█"
 SPARK_WIDTH = 20
+UNREAD_TOLD = 3
+DIGITS = re.compile(r"[0-9]+")
 
 
 class Display:
@@ -46,6 +50,7 @@ class Display:
         self._losses: list[float] = []
         self._heldout = float("nan")
         self._replanned = False
+        self._unread = Counter[str]()
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +104,7 @@ class Display:
             case UnitDone():
                 self._read(event)
             case Unread():
-                self.say("unread", indent, where=event.where, what=event.what)
+                self._tell_unread(event, indent)
             case StageDone():
                 self._end_reading()
                 key, stage = "stage_made" if event.made else "stage_current", say(self.lang, f"stage_{event.stage}")
@@ -108,6 +113,15 @@ class Display:
                 self._end()
             case _:
                 pass
+
+    def _tell_unread(self, event: Unread, indent: int) -> None:
+        """Say what was not read and why; of many for one reason, as the pictures of a manual, only the first."""
+        why = DIGITS.sub("#", event.what)
+        self._unread[why] += 1
+        if self._unread[why] <= UNREAD_TOLD:
+            self.say("unread", indent, where=event.where, what=event.what)
+        elif self._unread[why] == UNREAD_TOLD + 1:
+            self.say("unread_more", indent, what=event.what)
 
     def _read(self, event: UnitDone) -> None:
         """Move the bar of a corpus being read."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import typer
+
+LISTED = {"made from": 5, "files": 20}  # a folder of documents has thousands
 
 
 def inspect(
@@ -86,7 +89,11 @@ def _as_lines(tree: dict[str, Any], indent: int = 0) -> list[str]:
     lines = []
     for key, value in tree.items():
         if isinstance(value, dict) and value:
-            lines += [f"{' ' * indent}{key}:", *_as_lines(value, indent + 2)]
+            most = LISTED.get(key, len(value))
+            listed = dict(itertools.islice(value.items(), most))
+            lines += [f"{' ' * indent}{key}:", *_as_lines(listed, indent + 2)]
+            if len(value) > most:
+                lines.append(f"{' ' * indent}  ... {len(value) - most} more, all with --json")
         elif value not in ({}, [], None, ""):
             shown = ", ".join(str(v) for v in value) if isinstance(value, list) else value
             lines.append(f"{' ' * indent}{key}: {shown}")

@@ -121,6 +121,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "stopped": ("interrompido e salvo no passo {step} de {total}; o mesmo comando continua:",
                 "interrupted and saved at step {step} of {total}; the same command continues:"),
     "unread": ("não lido: {where}: {what}", "not read: {where}: {what}"),
+    "unread_more": (
+        "não lidos: mais arquivos ou registros pelo mesmo motivo ({what}); o relatório os conta",
+        "not read: more files or records for the same reason ({what}); the report counts them",
+    ),
     "read_so_far": ("{documents} documentos, {kept} ficam, {mb:.1f} MB", "{documents} documents, {kept} stay, {mb:.1f} MB"),
     "stage_made": ("{stage}: feito em {path}", "{stage}: made in {path}"),
     "stage_current": ("{stage}: em dia em {path}", "{stage}: up to date in {path}"),

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from dozero.corpus import check_digits
-from dozero.corpus.personal_shapes import ASKED, CERTAIN, LIKELY, OTHER, SHAPES, name_kind
+from dozero.corpus.personal_shapes import ASKED, CERTAIN, LIKELY, OTHER, SHAPES, is_mentioned, name_kind
 from dozero.errors import ConfigError, did_you_mean
 
 KINDS = ("cpf", "cnpj", "rg", "cep", "phone", "email", "card", "pix", "ip", "pis", "cns", "voter", "ssn")
@@ -164,7 +164,7 @@ def _weigh(text: str, kind: str, trust: int, start: int, end: int) -> Iterator[_
     named = name_kind(text, start, end)
     if trust == CERTAIN or named == kind:
         yield _Candidate(CERTAIN if trust == CERTAIN else LIKELY, Finding(kind, start, end))
-    elif trust == LIKELY and named != OTHER:
+    elif trust == LIKELY and (named != OTHER or is_mentioned(text, start, kind)):
         yield _Candidate(ASKED, Finding(kind, start, end))
 
 

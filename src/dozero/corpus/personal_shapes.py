@@ -90,6 +90,9 @@ def _shape(kind: str, trust: int, pattern: str, holds: Callable[[str], bool] = _
     return Shape(kind, trust, re.compile(pattern), holds)
 
 
+# States write their letters before the number of an identity card: MG-12.345.678, and M alone in the older ones.
+_STATE = "(?:A[CLMP]|BA|CE|DF|ES|GO|M[AGST]?|P[ABEIR]|R[JNORS]|S[CEP]|TO)"
+
 SHAPES = (
     _shape(
         "cpf",
@@ -122,8 +125,8 @@ SHAPES = (
     _shape("cns", ASKED, rf"{_OPEN}[0-9]{{15}}{_CLOSE}", check_digits.is_cns),
     _shape("voter", ASKED, rf"{_OPEN}[0-9]{{4}}[ .]?[0-9]{{4}}[ .]?[0-9]{{4}}{_CLOSE}", check_digits.is_voter),
     _shape("rg", LIKELY, rf"{_OPEN}[0-9]{{2}}\.[0-9]{{3}}\.[0-9]{{3}}-[0-9Xx]{_CLOSE}", check_digits.is_sao_paulo_rg),
-    _shape("rg", ASKED, rf"{_OPEN}(?:[A-Z]{{1,2}}[- ]?)?[0-9]{{1,2}}\.[0-9]{{3}}\.[0-9]{{3}}(?:[- ]?[0-9Xx])?{_CLOSE}"),
-    _shape("rg", ASKED, rf"{_OPEN}(?:[A-Z]{{1,2}}[- ]?)?[0-9]{{6,13}}(?:-?[0-9Xx])?{_CLOSE}"),
+    _shape("rg", ASKED, rf"{_OPEN}(?:{_STATE}[- ]?)?[0-9]{{1,2}}\.[0-9]{{3}}\.[0-9]{{3}}(?:[- ]?[0-9Xx])?{_CLOSE}"),
+    _shape("rg", ASKED, rf"{_OPEN}(?:{_STATE}[- ]?)?[0-9]{{6,13}}(?:-?[0-9Xx])?{_CLOSE}"),
     _shape("ssn", LIKELY, rf"{_OPEN}[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}{_CLOSE}", _is_ssn),
     _shape("ssn", ASKED, rf"{_OPEN}[0-9]{{3}} ?[0-9]{{2}} ?[0-9]{{4}}{_CLOSE}", _is_ssn),
     _shape("cep", LIKELY, rf"{_OPEN}[0-9]{{2}}\.?[0-9]{{3}}-[0-9]{{3}}{_CLOSE}", _is_cep),
@@ -223,17 +226,32 @@ WORDS_AFTER = re.compile(
 _STOP = re.compile(rf"(?<!{_LETTER})[0-9]|[\[\]@]")
 
 
+def is_mentioned(text: str, start: int, kind: str) -> bool:
+    """Return whether words in reach before a number speak of the kind, whatever stands between.
+
+    >>> text = "cartão da compra 4000000000000002"
+    >>> is_mentioned(text, 17, "card"), is_mentioned(text, 17, "cpf")
+    (True, False)
+    """
+    return any(word.lastgroup == kind for word in WORDS.finditer(text, _find_reach(text, start), start))
+
+
+def _find_reach(text: str, start: int) -> int:
+    """Return where the words that speak of a number at `start` may begin."""
+    begin = max(0, start - WORD_REACH)
+    for stop in _STOP.finditer(text, begin, start):
+        begin = stop.end()
+    return begin
+
+
 def name_kind(text: str, start: int, end: int) -> str | None:
     """Return the kind that the words nearest before a number speak of, else those right after it; None if none do.
 
     >>> name_kind("Ligue para 98765-4321", 11, 21), name_kind("pedido 98765-4321", 7, 17), name_kind("em 98765-4321", 3, 13)
     ('phone', 'other', None)
     """
-    begin = max(0, start - WORD_REACH)
-    for stop in _STOP.finditer(text, begin, start):
-        begin = stop.end()
     nearest = None
-    for word in WORDS.finditer(text, begin, start):
+    for word in WORDS.finditer(text, _find_reach(text, start), start):
         nearest = word
     if nearest is not None and (nearest.lastgroup != OTHER or start - nearest.end() <= OTHER_REACH):
         return nearest.lastgroup

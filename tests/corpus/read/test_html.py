@@ -44,3 +44,18 @@ def test_external_entities_are_never_fetched(tmp_path):
     page = f'<!DOCTYPE html [<!ENTITY x SYSTEM "file://{secret}">]><html><body><p>oi &x;</p></body></html>'
     assert "segredo" not in page_text(page.encode())
     assert strip_tags(parse_html("<p>a<br>b</p>")).split() == ["a", "b"]
+
+
+def test_notes_beside_the_text_of_a_manual_are_not_lost():
+    """trafilatura takes a box of class "sidebar" for decoration."""
+    note = "Esta nota explica em detalhe o que o leitor precisa saber antes de continuar, com exemplos e avisos. " * 3
+    body = "O texto principal do manual continua por várias linhas, com calma, e diz como instalar o sistema. " * 5
+    page = (
+        f'<html><body><nav>Início Sumário</nav><div class="section"><p>{body}</p><div class="sidebar"><p>{note}</p></div>'
+        "</div><footer>Todos os direitos</footer></body></html>"
+    )
+    text = html_text(page.encode())
+    assert "Esta nota explica" in text
+    assert "O texto principal" in text
+    assert "Sumário" not in text
+    assert "direitos" not in text

@@ -1,4 +1,8 @@
-"""HTML pages: their main text by trafilatura, else all of their text."""
+"""HTML pages: their main text by trafilatura, or all of their text where that would lose paragraphs of it.
+
+trafilatura was made for articles of the web and takes sidebars, notes and lists of manuals for decoration: of one manual
+it lost half. So each page is read both ways, and what lost prose is not taken.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +61,12 @@ BLOCK_TAGS = frozenset(
         "ul",
     ]
 )
+# What is around the text of a page: left out where the page says so.
+AROUND_TAGS = frozenset(("nav", "footer", "menu", "dialog", "button", "select", "textarea", "input"))
+AROUND_ROLES = frozenset(("navigation", "search", "contentinfo", "menu", "menubar", "toolbar", "dialog"))
+PROSE_CHARS = 80  # a line this long is prose; menus and links are shorter
+SAMPLE_CHARS = 40
+LEAST_PROSE_KEPT = 0.95
 CELL_TAGS = frozenset(("td", "th"))
 # trafilatura takes seconds for each of these megabytes; the plain way takes a tenth of one.
 LARGEST_EXTRACTED_CHARS = 1_000_000
@@ -66,13 +76,15 @@ BLANK_LINES = re.compile(r"\n{3,}")
 
 
 def html_text(page: bytes) -> str:
-    """Return the text of a page under its title: the main text that trafilatura finds, or when that is none, all of it."""
+    """Return the text of a page under its title: the main text that trafilatura finds, or all if that lacks prose."""
     markup = decode_text(page, find_declared(page))
     tree = parse_html(markup)
     if tree is None:
         return ""
     title = SPACES.sub(" ", (tree.findtext(".//head/title") or "").replace("\n", " ")).strip()
-    text = (_extract(markup) if len(markup) <= LARGEST_EXTRACTED_CHARS else "") or strip_tags(tree)
+    text, main = strip_tags(tree, around=False), _extract(markup) if len(markup) <= LARGEST_EXTRACTED_CHARS else ""
+    if main and share_of_prose(main, text) >= LEAST_PROSE_KEPT:
+        text = main
     return text if not title or not text or title in text[: 2 * len(title) + 200] else f"{title}\n\n{text}"
 
 
@@ -99,8 +111,20 @@ def parse_html(markup: str) -> Any | None:
         raise DataError(f"HTML that cannot be read ({str(error)[:80]})") from None
 
 
-def strip_tags(tree: Any) -> str:
-    """Return the text of a page, a line for each block; scripts and styles left out."""
+def share_of_prose(main: str, whole: str) -> float:
+    r"""Return the share of the long lines of `whole` that begin somewhere in `main`, by characters; 1 without any.
+
+    >>> share_of_prose("b" * 90, "a" * 90 + "\n" + "b" * 90 + "\nmenu")
+    0.5
+    """
+    lines = ["".join(line.split()) for line in whole.split("\n") if len(line) >= PROSE_CHARS]
+    found = "".join(main.split())
+    total = sum(map(len, lines))
+    return sum(len(line) for line in lines if line[:SAMPLE_CHARS] in found) / total if total else 1.0
+
+
+def strip_tags(tree: Any, around: bool = True) -> str:
+    """Return the text of a page, a line for each block; scripts, styles and unless `around` menus and footers left out."""
     from lxml import etree  # pyright: ignore[reportAttributeAccessIssue] - compiled, without stubs
 
     parts: list[str] = []
@@ -108,17 +132,22 @@ def strip_tags(tree: Any) -> str:
     for event, element in etree.iterwalk(tree, events=("start", "end")):
         tag = element.tag
         if event == "start":
-            silent += tag in SILENT_TAGS
+            silent += _is_silent(element, around)
             parts.append(_mark_of(tag))
             if not silent:
                 parts.append(_flow(element.text, tag))
         else:
-            silent -= tag in SILENT_TAGS
+            silent -= _is_silent(element, around)
             parts.append(_mark_of(tag))
             if not silent:
                 parts.append(_flow(element.tail, tag))
     lines = (SPACES.sub(" ", line).strip() for line in "".join(parts).split("\n"))
     return BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+
+
+def _is_silent(element: Any, around: bool) -> bool:
+    tag = element.tag
+    return tag in SILENT_TAGS or (not around and (tag in AROUND_TAGS or element.get("role") in AROUND_ROLES))
 
 
 def _mark_of(tag: object) -> str:
