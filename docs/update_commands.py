@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dozero.cli.main import VERBS
+
 HERE = Path(__file__).resolve().parent
-VERBS = ("hello", "doctor", "new", "run", "train", "generate", "inspect")
 HEADS = {
     "en": ("# Commands", "Exit codes: 0 all well, 1 a bug of ours, 2 something for you to put right (one line says what), "
            "130 or 143 interrupted and saved.\n\nResults go to stdout, progress to stderr; `--json` prints JSON lines."),
