@@ -72,7 +72,7 @@ def write_artifact(path: Path, manifest: Manifest) -> Iterator[Path]:
     """
     with explain_os_errors(path):
         check_replaceable(path, manifest.kind)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         sweep_leftovers(path)
         temporary = path.parent / f"{_TEMPORARY}{path.name}-{os.getpid()}"
         temporary.mkdir()
@@ -93,6 +93,8 @@ def read_manifest(path: Path, kind: str | None = None) -> Manifest:
     file = path / MANIFEST
     try:
         tree = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(tree, dict) and isinstance(tree.get("format"), int) and tree["format"] > FORMAT:
+            raise _newer_format(file, tree["format"])
         is_as_written = tree.pop("sha256", None) == _sha256_of_tree(tree)
         manifest = Manifest(**tree)
         files_are_told = all(set(entry) == {"bytes", "sha256"} for entry in manifest.files.values())
@@ -107,6 +109,13 @@ def read_manifest(path: Path, kind: str | None = None) -> Manifest:
     if kind is not None and manifest.kind != kind:
         raise ArtifactError("another kind of artifact", where=path, expected=kind, got=manifest.kind)
     return manifest
+
+
+def _newer_format(file: Path, found: int) -> ArtifactError:
+    what = "written by a newer version of dozero"
+    return ArtifactError(
+        what, where=file, expected=f"format {FORMAT} or older", got=f"format {found}", next="pip install -U dozero"
+    )
 
 
 def open_artifact(path: Path, kind: str) -> Manifest:
@@ -183,7 +192,7 @@ def lock(folder: Path) -> Iterator[None]:
     The lock is the operating system's and ends with the process, however that ends.
     """
     with explain_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         file = open(folder / LOCK_FILE, "a+", encoding="utf-8")  # noqa: SIM115 - held open as long as the lock
     with file:
         if not _try_lock(file):
@@ -197,6 +206,23 @@ def lock(folder: Path) -> Iterator[None]:
             os.ftruncate(file.fileno(), 0)
             os.write(file.fileno(), holder.encode())
         yield
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, each named on disk before this returns: a power failure takes none away."""
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for made in reversed(missing):
+        sync(made.parent)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that after a kill or a power failure the old or the new one is there, whole."""
+    temporary = path.with_name(f".{path.name}.writing")
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    sync(temporary)
+    os.replace(temporary, path)
+    sync(path.parent)
 
 
 def write_json(path: Path, tree: object) -> None:
@@ -258,11 +284,11 @@ def _seal(folder: Path, manifest: Manifest) -> None:
         str(p.relative_to(folder).as_posix()): {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in files
     }
     for file in files:
-        _fsync(file)
+        sync(file)
     tree = asdict(manifest)
     write_json(folder / MANIFEST, {**tree, "sha256": _sha256_of_tree(tree)})
-    _fsync(folder / MANIFEST)
-    _fsync(folder)
+    sync(folder / MANIFEST)
+    sync(folder)
 
 
 def _swap_in(temporary: Path, path: Path) -> None:
@@ -274,10 +300,11 @@ def _swap_in(temporary: Path, path: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
     else:
         os.rename(temporary, path)
-    _fsync(path.parent)
+    sync(path.parent)
 
 
-def _fsync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Return when what a file holds, or which names a folder holds, is on disk."""
     if os.name == "nt" and path.is_dir():  # Windows cannot open folders; renames there are journaled
         return
     descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)

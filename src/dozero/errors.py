@@ -5,7 +5,8 @@
     ├── DataError             input text that is missing, empty, unreadable or of the wrong form
     ├── ArtifactError         a folder of ours that is missing, altered, half-written, foreign or in use
     │   └── CheckpointError   the same, for a training checkpoint
-    ├── DivergedError         a loss or gradient that is not finite
+    ├── DivergedError         a loss or gradient that is not finite, or a loss that jumped
+    ├── OutOfMemory           a step that does not fit the memory
     ├── ModelMismatch         weights, configuration and tokenizer that do not belong together
     └── MissingExtra          an optional dependency that is not installed
 
@@ -58,7 +59,11 @@ class CheckpointError(ArtifactError):
 
 
 class DivergedError(DozeroError):
-    """A loss or gradient that is not finite: training stops before the update that would spread it."""
+    """A loss or gradient that is not finite, or a loss that jumped: told before the update that would spread it."""
+
+
+class OutOfMemory(DozeroError):
+    """A step that does not fit the memory of this machine."""
 
 
 class ModelMismatch(DozeroError):

@@ -238,6 +238,14 @@ class TrainConfig(Config):
     """Steps between two checkpoints."""
     keep: int = Field(default=2, ge=1)
     """Checkpoints kept; older ones are deleted once a newer one is verified."""
+    on_divergence: Literal["raise", "skip", "rollback"] = "raise"
+    """At a loss that jumps or is not finite: end the run, make no update, or go back a checkpoint and pass over the data since."""
+    spike_sigma: float = Field(default=6.0, ge=0)
+    """A loss so many standard deviations above the mean of the last 128 is a jump; 0 lets all finite ones pass."""
+    most_skips: int = Field(default=5, ge=1)
+    """skip, rollback: end the run when more than so many in a row, or back to one checkpoint, would be needed."""
+    on_full_disk: Literal["stop", "continue"] = "stop"
+    """When a checkpoint does not fit the disk: end the run at the last one, or train on without."""
 
 
 class EvalConfig(Config):

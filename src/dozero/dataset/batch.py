@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -259,6 +259,20 @@ def _take(shards: tuple[Ids, ...], positions: NDArray[np.int64]) -> Ids:
         here = shard == s
         ids[here] = shards[s][place[here]]
     return ids
+
+
+def window_of_step(step: int, passed_over: Sequence[int]) -> int:
+    """Return which window of data a step takes: the step-th, counted from 0, of those not passed over (in order).
+
+    >>> [window_of_step(step, [2, 3, 7]) for step in range(6)]
+    [0, 1, 4, 5, 6, 8]
+    """
+    window = step
+    for passed in passed_over:
+        if passed > window:
+            break
+        window += 1
+    return window
 
 
 def batch_of_step(rows: Rows, per_step: int, seed: int, step: int) -> Batch:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from dozero.artifact import MANIFEST, Manifest, read_manifest
@@ -75,11 +76,9 @@ def _search(places: Sequence[Path]) -> tuple[list[Found], list[FoundRun]]:
     for folder in folders:
         with suppress(ArtifactError):  # no artifact, or one whose manifest tells nothing
             artifacts.append(_found(folder, read_manifest(folder)))
-        dataset = _dataset_of(folder)
-        if dataset:
-            runs.append(
-                FoundRun(folder, dataset, tuple(f for f in folders if _holds_weights(f) and folder in f.parents))
-            )
+        datasets = _datasets_of(folder)
+        weights = tuple(f for f in folders if _holds_weights(f) and folder in f.parents) if datasets else ()
+        runs += [FoundRun(folder, dataset, weights) for dataset in datasets]
     return artifacts, runs
 
 
@@ -100,14 +99,14 @@ def _found(folder: Path, manifest: Manifest) -> Found:
     return Found(folder, manifest.kind, manifest.fingerprint, frozenset(manifest.inputs.values()))
 
 
-def _dataset_of(folder: Path) -> str:
-    """Return the fingerprint of the dataset that a run names in the first line of its run.toml, or ""."""
+def _datasets_of(folder: Path) -> list[str]:
+    """Return the fingerprints of the datasets that a run names at the top of its run.toml: more than one if it changed."""
     try:
         with (folder / "run.toml").open(encoding="utf-8") as file:
-            line = file.readline()
+            lines = takewhile(lambda line: line.startswith(DATASET_LINE), file)
+            return [line.removeprefix(DATASET_LINE).strip() for line in lines]
     except (OSError, UnicodeDecodeError):
-        return ""
-    return line.removeprefix(DATASET_LINE).strip() if line.startswith(DATASET_LINE) else ""
+        return []
 
 
 def _holds_weights(folder: Path) -> bool:

@@ -6,9 +6,11 @@ The order of data follows from (seed, step), so nothing else needs saving.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,13 +18,26 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from dozero.artifact import Manifest, open_artifact, sweep_leftovers, versions, write_artifact, write_json
+from dozero.artifact import (
+    FORMAT,
+    MANIFEST,
+    Manifest,
+    open_artifact,
+    sweep_leftovers,
+    versions,
+    write_artifact,
+    write_json,
+)
 from dozero.errors import ArtifactError, CheckpointError, ModelMismatch
 from dozero.model.hf import load_weights, write_model_files
 from dozero.model.transformer import Transformer
 from dozero.tokenizer.tokenizer import Tokenizer
+from dozero.train.divergence import Rollback
 from dozero.train.optim import Optimizer
 from dozero.train.step import Schedule
+
+STATE_FORMAT = 1
+ROOM = 1.2  # of the size of the last checkpoint: what the disk must have before the next one is begun
 
 
 @dataclass
@@ -34,12 +49,26 @@ class RunState:
     tokens: int = 0
     seconds: float = 0.0
     machine: dict[str, str] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+    """Of the last good steps: what the next ones are held against."""
+    skips_in_a_row: int = 0
+    rollbacks: list[Rollback] = field(default_factory=list)
+    """Each time that the run went back, with the windows of data it passes over since."""
+    datasets: dict[str, str] = field(default_factory=dict)
+    """Fingerprint of the dataset, under the step from which on it was trained on that one."""
+    format: int = STATE_FORMAT
+    """Version of this layout."""
 
 
-def machine_facts() -> dict[str, str]:
+def machine_facts(dtype: torch.dtype = torch.float32) -> dict[str, str]:
     """Return what must not change for a continued run to give the same bits."""
-    precision = torch.get_float32_matmul_precision()
-    return {**versions(), "threads": str(torch.get_num_threads()), "float32_matmul_precision": precision}
+    return {
+        **versions(),
+        "threads": str(torch.get_num_threads()),
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "dtype": str(dtype).removeprefix("torch."),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+    }
 
 
 def checkpoint_path(run: Path, step: int) -> Path:
@@ -49,23 +78,53 @@ def checkpoint_path(run: Path, step: int) -> Path:
 
 def list_checkpoints(run: Path) -> list[Path]:
     """Return the checkpoint folders of a run, the newest first."""
-    steps = {p: p.name.removeprefix("step-") for p in (run / "checkpoints").glob("step-*") if p.is_dir()}
-    return sorted((p for p, step in steps.items() if step.isdigit()), key=lambda p: int(steps[p]), reverse=True)
+    found = (p for p in (run / "checkpoints").glob("step-*") if p.is_dir() and p.name.removeprefix("step-").isdigit())
+    return sorted(found, key=_step_of, reverse=True)
+
+
+def _step_of(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
 
 
 def save_checkpoint(
-    run: Path, state: RunState, model: Transformer, optimizer: Optimizer, tokenizer: Tokenizer, keep: int
+    run: Path,
+    state: RunState,
+    model: Transformer,
+    optimizer: Optimizer,
+    tokenizer: Tokenizer,
+    keep: int,
+    keep_step: int | None = None,
 ) -> Path:
-    """Write the checkpoint of this moment, then delete all but the newest `keep`."""
+    """Write the checkpoint of this moment, then delete all but the newest `keep` and that of `keep_step`.
+
+    Raises ArtifactError before anything is written where the disk has less room than the last one took, and a fifth.
+    """
     path = checkpoint_path(run, state.step)
-    state.machine = machine_facts()
+    check_room(run)
+    state.machine = machine_facts(optimizer.dtype)
     with write_artifact(path, Manifest(kind="checkpoint", counts={"step": state.step})) as folder:
         write_model_files(model, tokenizer, folder)
         save_file(optimizer.state, folder / "optim.safetensors")
         write_json(folder / "state.json", asdict(state))
     for old in list_checkpoints(run)[keep:]:
-        shutil.rmtree(old, ignore_errors=True)
+        if keep_step is None or old != checkpoint_path(run, keep_step):
+            shutil.rmtree(old, ignore_errors=True)
     return path
+
+
+def check_room(run: Path) -> None:
+    """Raise ArtifactError if the next checkpoint of a run may not fit the disk, judging by the last one."""
+    last = list_checkpoints(run)[:1]
+    needed = ROOM * sum(file.stat().st_size for path in last for file in path.iterdir())
+    free = shutil.disk_usage(run if run.exists() else run.parent).free
+    if needed > free:
+        raise ArtifactError(
+            f"cannot be written: {os.strerror(errno.ENOSPC)}",
+            where=run / "checkpoints",
+            expected=f"{needed / 1e6:.2f} MB free",
+            got=f"{free / 1e6:.2f} MB free",
+            next="free some space, then the same command; the checkpoints there are intact",
+        )
 
 
 def load_newest(
@@ -77,12 +136,12 @@ def load_newest(
     ending in `.broken` and told with the reason. Raises CheckpointError when all are broken; they stay where they are.
     """
     passed: list[tuple[Path, str]] = []
+    _refuse_newer_formats(run)
     for left in (run / "checkpoints").glob(".*-step-*-*"):
         sweep_leftovers(left.with_name(left.name.split("-", 1)[1].rpartition("-")[0]))
     for path in list_checkpoints(run):
         try:
-            open_artifact(path, "checkpoint")
-            state = _load(path, model, optimizer)
+            state = load_checkpoint(path, model, optimizer)
         except (ArtifactError, ModelMismatch) as error:
             passed.append((path, str(error)))
         else:
@@ -94,12 +153,31 @@ def load_newest(
     return None, ()
 
 
-def _load(path: Path, model: Transformer, optimizer: Optimizer) -> RunState:
+def load_to_go_back(run: Path, step: int, model: Transformer, optimizer: Optimizer) -> RunState:
+    """Load the checkpoint of a step, or the newest intact one before it, or else the oldest after it.
+
+    What it loads is then the newest: those after it, of a way that led to a bad step, are deleted.
+    """
+    newest_first = list_checkpoints(run)
+    before = [path for path in newest_first if _step_of(path) <= step]
+    for path in (*before, *reversed(newest_first[: len(newest_first) - len(before)])):
+        try:
+            state = load_checkpoint(path, model, optimizer)
+        except (ArtifactError, ModelMismatch):
+            continue
+        for newer in newest_first[: newest_first.index(path)]:
+            shutil.rmtree(newer, ignore_errors=True)
+        return state
+    raise CheckpointError("no checkpoint to go back to is intact", where=run, next="the same command with --fresh")
+
+
+def load_checkpoint(path: Path, model: Transformer, optimizer: Optimizer) -> RunState:
+    """Verify a checkpoint, load it into model and optimizer and return its state."""
+    open_artifact(path, "checkpoint")
     load_weights(model, path / "model.safetensors")
     try:
         stored = load_file(path / "optim.safetensors")
-        tree = json.loads((path / "state.json").read_text(encoding="utf-8"))
-        state = RunState(**{**tree, "schedule": Schedule(**tree["schedule"])})
+        state = _read_state(path)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"cannot be read ({error})", where=path) from None
     shapes = {name: t.shape for name, t in stored.items()}
@@ -108,6 +186,28 @@ def _load(path: Path, model: Transformer, optimizer: Optimizer) -> RunState:
     for name, t in stored.items():
         optimizer.state[name].copy_(t)
     return state
+
+
+def _read_state(path: Path) -> RunState:
+    """Return the state of a checkpoint, of this version's layout or an older one's."""
+    tree = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    rollbacks = [Rollback(**rollback) for rollback in tree.get("rollbacks", ())]
+    tree |= {"schedule": Schedule(**tree["schedule"]), "rollbacks": rollbacks, "format": STATE_FORMAT}
+    return RunState(**tree)
+
+
+def _refuse_newer_formats(run: Path) -> None:
+    """Raise CheckpointError if a newer version wrote here: what it wrote is not broken, and is not set aside as such."""
+    for path in list_checkpoints(run):
+        found = 0
+        for name, ours in (("state.json", STATE_FORMAT), (MANIFEST, FORMAT)):
+            with suppress(OSError, ValueError, AttributeError):
+                found = json.loads((path / name).read_text(encoding="utf-8")).get("format", 0)
+            if isinstance(found, int) and found > ours:
+                raise CheckpointError(
+                    "written by a newer version of dozero", where=path / name, expected=f"format {ours} or older",
+                    got=f"format {found}", next="pip install -U dozero",
+                )  # fmt: skip
 
 
 def _set_aside(path: Path) -> Path:

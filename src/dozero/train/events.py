@@ -61,6 +61,29 @@ class Saved:
 
 
 @dataclass(frozen=True)
+class Unsaved:
+    """A checkpoint was due and could not be written; training goes on, as the settings want it."""
+
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Diverged:
+    """The loss of `step` jumped or was not finite: no update was made of it."""
+
+    step: int
+    action: str
+    """raise: the run ends; skip: it goes on with the next step; rollback: it goes on from an earlier one."""
+    what: str
+    got: str
+    documents: tuple[int, ...]
+    """Numbers of the training documents that the step was made of, in the order of the dataset."""
+    continues_from: int
+    """Updates made, or skipped, where it goes on."""
+
+
+@dataclass(frozen=True)
 class Replanned:
     """The end of the run was moved, because steps take more or less time than planned."""
 
@@ -86,4 +109,4 @@ class Finished:
     seconds: float
 
 
-Event = Started | Stepped | Evaluated | Sampled | Saved | Replanned | Stopped | Finished
+Event = Started | Stepped | Evaluated | Sampled | Saved | Unsaved | Diverged | Replanned | Stopped | Finished

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from dozero.artifact import explain_os_errors
+from dozero.artifact import explain_os_errors, write_whole
 
 
 class StepLog:
@@ -16,18 +16,18 @@ class StepLog:
 
     def __init__(self, path: Path, continue_from: int) -> None:
         self.path = path
-        with explain_os_errors(path):
-            kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= continue_from]
-            temporary = path.with_name(f".{path.name}.writing")
-            temporary.write_text("".join(kept), encoding="utf-8", newline="\n")
-            os.replace(temporary, path)
-            self._file: IO[str] = path.open("a", encoding="utf-8", newline="\n")
+        self._file = _cut_and_open(path, continue_from)
 
     def write(self, **fields: Any) -> None:
         """Append one line."""
         with explain_os_errors(self.path):
             self._file.write(json.dumps(fields, ensure_ascii=False) + "\n")
             self._file.flush()
+
+    def cut(self, continue_from: int) -> None:
+        """Remove what is past a step, because the run went back to it."""
+        self.close()
+        self._file = _cut_and_open(self.path, continue_from)
 
     def sync(self) -> None:
         """Make everything written so far durable; called before a checkpoint that counts on it."""
@@ -38,6 +38,13 @@ class StepLog:
         """Close the file; what could not be written has been told by `write`."""
         with suppress(OSError):
             self._file.close()
+
+
+def _cut_and_open(path: Path, continue_from: int) -> IO[str]:
+    with explain_os_errors(path):
+        kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= continue_from]
+        write_whole(path, "".join(kept))
+        return path.open("a", encoding="utf-8", newline="\n")
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

@@ -20,12 +20,15 @@ from dozero.artifact import (
     read_manifest,
     sweep_leftovers,
     write_artifact,
+    write_whole,
 )
-from dozero.config import load_config, to_toml
-from dozero.dataset.batch import Rows, batch_of_step, pack_rows
+from dozero.config import load_config
+from dozero.dataset.batch import Rows, batch_of_step, pack_rows, rows_of_step, window_of_step
+from dozero.dataset.origin import documents_of_rows
 from dozero.dataset.shards import Dataset
+from dozero.dataset.stream import TokenStream
 from dozero.device import Device, generator
-from dozero.errors import ConfigError, DivergedError, ModelMismatch
+from dozero.errors import ArtifactError, DivergedError, ModelMismatch
 from dozero.eval.likelihood import Surprise, measure_surprise, total_nats
 from dozero.generate.language_model import LanguageModel
 from dozero.model.hf import write_model_files
@@ -34,9 +37,33 @@ from dozero.model.transformer import Transformer
 from dozero.settings import RunConfig
 from dozero.tokenizer.tokenizer import Tokenizer
 from dozero.train.card import model_card
-from dozero.train.checkpoint import RunState, load_newest, machine_facts, save_checkpoint
-from dozero.train.events import Evaluated, Event, Finished, Replanned, Sampled, Saved, Started, Stepped, Stopped
+from dozero.train.checkpoint import RunState, load_newest, load_to_go_back, machine_facts, save_checkpoint
+from dozero.train.continuation import (
+    check_continuation,
+    check_tokenizer_of_run,
+    datasets_told,
+    machine_differences,
+    note_dataset,
+    refuse_differences,
+    run_file_text,
+)
+from dozero.train.divergence import choose_action, go_back, last_regular_save, passed_over, rollback_facts, way_out
+from dozero.train.events import (
+    Diverged,
+    Evaluated,
+    Event,
+    Finished,
+    Replanned,
+    Sampled,
+    Saved,
+    Started,
+    Stepped,
+    Stopped,
+    Unsaved,
+)
 from dozero.train.log import StepLog
+from dozero.train.loss import SPIKE_WINDOW, spike_limit
+from dozero.train.memory import explain_memory_errors
 from dozero.train.optim import Optimizer, build_optimizer
 from dozero.train.step import Schedule, StepResult, train_step
 
@@ -61,6 +88,11 @@ class Session:
     metrics: StepLog
     samples: StepLog
     timings: StepLog
+    stream: TokenStream
+    saved_at: int
+    """The step of the newest checkpoint, or 0."""
+    passed_over: list[int]
+    """Windows of data that rollbacks left out."""
 
 
 def train(
@@ -71,21 +103,23 @@ def train(
     device: Device,
     *,
     should_stop: Callable[[], bool] = lambda: False,
+    strict: bool = False,
+    allow_data_change: bool = False,
 ) -> Iterator[Event]:
     """Train until config.train.steps, yielding what happens; then write `run/model` and score all held-out text.
 
     `metrics.jsonl` and `samples.jsonl` are functions of the settings alone; everything the clock decides is in
     `timings.jsonl`. (Under `train.max_seconds` a slow machine moves the end of the run; that is logged, and the
     exception.) Leaving the loop early, or `should_stop`, saves a checkpoint first. A finished run yields Finished
-    at once.
+    at once. `strict` refuses to continue where the bits may differ; `allow_data_change` continues on another dataset.
     """
     if tokenizer.vocab_size != dataset.vocab_size:
         raise ModelMismatch(
             "tokenizer and dataset disagree", where=run, expected=dataset.vocab_size, got=tokenizer.vocab_size
         )
-    with lock(run):
-        claim_run(config, dataset, run)
-        session, started = _open_session(config, dataset, tokenizer, run, device)
+    with lock(run), explain_memory_errors(config, run):
+        claim_run(config, dataset, tokenizer, run, allow_data_change=allow_data_change)
+        session, started = _open_session(config, dataset, tokenizer, run, device, strict=strict)
         try:
             yield started
             yield from _train_session(session, should_stop)
@@ -96,24 +130,21 @@ def train(
                 log.close()
 
 
-def claim_run(config: RunConfig, dataset: Dataset, run: Path) -> None:
+def claim_run(
+    config: RunConfig, dataset: Dataset, tokenizer: Tokenizer, run: Path, *, allow_data_change: bool = False
+) -> None:
     """Write the run's resolved run.toml, or check that the one there agrees with these settings."""
-    file = run / "run.toml"
-    text = f"# dataset {dataset.manifest.fingerprint}\n" + to_toml(config)
-    if not file.exists():
-        with explain_os_errors(run):
-            temporary = run / ".run.toml.writing"
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(file)
-        return
-    old, first_line = load_config(file), file.read_text(encoding="utf-8").partition("\n")[0]
-    if old == config and text.startswith(first_line + "\n"):
-        return
-    pairs = zip(to_toml(old).splitlines(), to_toml(config).splitlines(), strict=True)
-    was, now = next((pair for pair in pairs if pair[0] != pair[1]), ("another dataset", "this dataset"))
-    raise ConfigError(
-        "this run was made with other settings", where=run, expected=was, got=now, next="--fresh, or another --name"
-    )
+    file, fingerprint = run / "run.toml", dataset.manifest.fingerprint
+    datasets: list[str] = []
+    if file.exists():
+        old, datasets = load_config(file), datasets_told(file.read_text(encoding="utf-8"))
+        same_data = datasets[:1] == [fingerprint]
+        if old == config and same_data:
+            return
+        check_continuation(old, config, same_data=same_data, allow_data_change=allow_data_change, run=run)
+        check_tokenizer_of_run(run, tokenizer)
+    with explain_os_errors(run):
+        write_whole(file, run_file_text(config, [fingerprint, *(d for d in datasets if d != fingerprint)]))
 
 
 def clear_run(run: Path) -> None:
@@ -133,74 +164,147 @@ def build_model(config: RunConfig, vocab_size: int, device: Device) -> Transform
 
 
 def _open_session(
-    config: RunConfig, dataset: Dataset, tokenizer: Tokenizer, run: Path, device: Device
+    config: RunConfig, dataset: Dataset, tokenizer: Tokenizer, run: Path, device: Device, *, strict: bool
 ) -> tuple[Session, Started]:
     model = build_model(config, dataset.vocab_size, device)
     optimizer = build_optimizer(model, config.optim, device.dtype)
-    state, passed_over = load_newest(run, model, optimizer)
-    facts = machine_facts()
-    differences = [f"{k}: {v} -> {facts[k]}" for k, v in (state.machine if state else {}).items() if facts.get(k) != v]
-    logged = state.step if state else -1  # begun anew, a run tells of step 0 again
+    state, broken = load_newest(run, model, optimizer)
+    differences = machine_differences(state, machine_facts(device.dtype))
+    if strict:
+        refuse_differences(differences, run)
     state = state or RunState(0, Schedule(config.train.steps))
+    logged = state.step or -1  # begun anew, a run tells of step 0 again
+    other_data = note_dataset(state, dataset.manifest.fingerprint)
     T = config.model.max_seq_len
     session = Session(
         config, run, model, tokenizer, optimizer,
         pack_rows(dataset.train, T), pack_rows(dataset.heldout, T, config.eval.heldout_docs), config.rows_per_step,
         state, *(StepLog(run / name, logged) for name in LOGS),
+        dataset.train, state.step, passed_over(state.rollbacks),
     )  # fmt: skip
+    _log_turns(session)
     params = sum(p.numel() for p in model.parameters())
     total = state.schedule.total_steps
-    return session, Started(state.step, total, params, passed_over, tuple(differences))
+    return session, Started(state.step, total, params, broken, (*differences, *other_data))
 
 
 def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Event]:
     """Run steps until the end; whatever leaves between two steps finds a checkpoint written."""
-    saved_at = s.state.step
     if s.state.step == 0:
         yield _sample(s)
+        if s.config.train.on_divergence == "rollback":
+            yield _save(s)  # what there is to go back to
     try:
         while s.state.step < s.state.schedule.total_steps:
             yield from [*_one_step(s), *_replan(s)]  # all of it before telling any, so that leaving finds a whole step
             if s.state.step % s.config.train.save_every == 0 or s.state.step == s.state.schedule.total_steps:
-                saved = _save(s)
-                saved_at = s.state.step
-                yield saved
+                yield _save_when_due(s)
             if should_stop():
                 break
-    except (GeneratorExit, DivergedError):
-        if s.state.step != saved_at:
-            _save(s)
+    except GeneratorExit:
+        _save_unless_saved(s)
+        raise
+    except DivergedError as error:
+        told = _tell_bad_step(s, error)
+        _save_unless_saved(s)
+        yield told
+        error.next = way_out(s.config)
         raise
     if s.state.step < s.state.schedule.total_steps:
-        if s.state.step != saved_at:
+        if s.state.step != s.saved_at:
             yield _save(s)
         yield Stopped(s.state.step, s.state.schedule.total_steps)
 
 
 def _one_step(s: Session) -> Iterator[Event]:
-    """Make one update and yield what is due after it."""
+    """Make one update, or what is done instead at a bad step, and yield what is due after it."""
     began = time.perf_counter()
     train_config, step = s.config.train, s.state.step
-    batch = batch_of_step(s.train_rows, s.rows_per_step, s.config.seed, step)
-    result = train_step(s.model, s.optimizer, batch.to(s.model.lm_head.weight.device), step, s.state.schedule)
+    window = window_of_step(step, s.passed_over)
+    batch = batch_of_step(s.train_rows, s.rows_per_step, s.config.seed, window)
+    limit = spike_limit(s.state.losses, train_config.spike_sigma)
+    try:
+        on_device = batch.to(s.model.lm_head.weight.device)
+        result = train_step(s.model, s.optimizer, on_device, step, s.state.schedule, limit)
+    except DivergedError as error:
+        yield _skip_or_go_back(s, error)
+        if s.state.step > step:
+            yield from _look(s)
+        return
     took = time.perf_counter() - began
     s.state.step += 1
     s.state.tokens += batch.target_tokens
     s.state.seconds += took
-    due = {"log": train_config.log_every, "eval": train_config.eval_every, "sample": train_config.sample_every}
-    is_last = s.state.step == s.state.schedule.total_steps
-    if s.state.step % due["log"] == 0 or is_last:
+    s.state.skips_in_a_row = 0
+    s.state.losses = [*s.state.losses, result.loss][-SPIKE_WINDOW:]
+    if s.state.step % train_config.log_every == 0 or s.state.step == s.state.schedule.total_steps:
         _log_step(s, result, batch.target_tokens / took)
     yield Stepped(
         s.state.step, s.state.schedule.total_steps, result.loss, result.grad_norm, result.lr_scale,
         s.state.tokens, batch.target_tokens / took, s.state.seconds,
     )  # fmt: skip
-    looked = time.perf_counter()
-    if s.state.step % due["eval"] == 0 or is_last:
+    yield from _look(s)
+
+
+def _look(s: Session) -> Iterator[Event]:
+    """Evaluate and sample when due."""
+    looked, is_last = time.perf_counter(), s.state.step == s.state.schedule.total_steps
+    if s.state.step % s.config.train.eval_every == 0 or is_last:
         yield _evaluate(s)
-    if s.state.step % due["sample"] == 0 or is_last:
+    if s.state.step % s.config.train.sample_every == 0 or is_last:
         yield _sample(s)
     s.state.seconds += time.perf_counter() - looked
+
+
+def _skip_or_go_back(s: Session, error: DivergedError) -> Diverged:
+    """Do about a bad step what the settings say, or raise its error."""
+    step, back_to = s.state.step, last_regular_save(s.state.step, s.config.train.save_every)
+    action = choose_action(s.config, s.state.skips_in_a_row, s.state.rollbacks, back_to)
+    if action == "raise":
+        raise error
+    documents = _documents_of(s, window_of_step(step, s.passed_over))
+    if action == "skip":
+        s.state.step += 1
+        s.state.skips_in_a_row += 1
+        s.metrics.write(step=s.state.step, diverged=error.got, action=action, documents=documents)
+    else:
+        _go_back(s, back_to, error)
+    return Diverged(step + 1, action, error.what, str(error.got), tuple(documents), s.state.step)
+
+
+def _go_back(s: Session, back_to: int, error: DivergedError) -> None:
+    """Become the run as it was at a checkpoint, but for the data passed over from there on."""
+    bad = s.state
+    s.state = load_to_go_back(s.run, back_to, s.model, s.optimizer)
+    s.state.rollbacks = [*bad.rollbacks, go_back(bad.rollbacks, bad.step, s.state.step, error)]
+    s.state.seconds, s.saved_at, s.passed_over = bad.seconds, s.state.step, passed_over(s.state.rollbacks)
+    note_dataset(s.state, *list(bad.datasets.values())[-1:])
+    for log in (s.metrics, s.samples, s.timings):
+        log.cut(s.state.step)
+    _log_turns(s)
+
+
+def _log_turns(s: Session) -> None:
+    """Tell what turned the run at this step, at the first step after it: a run that continues from here tells it again."""
+    dataset = s.state.datasets.get(str(s.state.step))
+    if dataset and s.state.step:
+        s.metrics.write(step=s.state.step + 1, dataset=dataset)
+    for rollback in s.state.rollbacks:
+        if rollback.back_to >= s.state.step:
+            documents = _documents_of(s, rollback.windows[-1])
+            s.metrics.write(step=s.state.step + 1, **rollback_facts(rollback), documents=documents)
+
+
+def _tell_bad_step(s: Session, error: DivergedError) -> Diverged:
+    """Log the bad step that ends a run."""
+    documents = _documents_of(s, window_of_step(s.state.step, s.passed_over))
+    s.metrics.write(step=s.state.step + 1, diverged=error.got, action="raise", documents=documents)
+    return Diverged(s.state.step + 1, "raise", error.what, str(error.got), tuple(documents), s.state.step)
+
+
+def _documents_of(s: Session, window: int) -> list[int]:
+    rows = rows_of_step(s.train_rows.mix, s.rows_per_step, s.config.seed, window)
+    return documents_of_rows(s.train_rows, rows, s.stream)
 
 
 def _log_step(s: Session, result: StepResult, tokens_per_s: float) -> None:
@@ -223,11 +327,29 @@ def _sample(s: Session) -> Sampled:
     return Sampled(s.state.step, text)
 
 
+def _save_when_due(s: Session) -> Saved | Unsaved:
+    """Save, or where the settings want to go on without what the disk has no room for, tell why not."""
+    try:
+        return _save(s)
+    except ArtifactError as error:
+        if s.config.train.on_full_disk == "stop" or s.state.step == s.state.schedule.total_steps:
+            raise
+        return Unsaved(s.state.step, str(error))
+
+
+def _save_unless_saved(s: Session) -> None:
+    if s.state.step != s.saved_at:
+        _save(s)
+
+
 def _save(s: Session) -> Saved:
     began = time.perf_counter()
     for log in (s.metrics, s.samples, s.timings):
         log.sync()
-    path = save_checkpoint(s.run, s.state, s.model, s.optimizer, s.tokenizer, s.config.train.keep)
+    goes_back, train_config = s.config.train.on_divergence == "rollback", s.config.train
+    regular = last_regular_save(s.state.step, train_config.save_every) if goes_back else None
+    path = save_checkpoint(s.run, s.state, s.model, s.optimizer, s.tokenizer, train_config.keep, regular)
+    s.saved_at = s.state.step
     s.state.seconds += time.perf_counter() - began
     return Saved(s.state.step, path)
 

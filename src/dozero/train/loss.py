@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from dozero.dataset.batch import IGNORE
+
+SPIKE_WINDOW = 128  # losses a new one is held against, as OLMo's skip-step optimizer has it; half of them must be there
 
 
 def next_token_loss(
@@ -21,3 +26,18 @@ def next_token_loss(
         logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="sum"
     )  # () from (B*T, V) and (B*T,)
     return nats / target_tokens
+
+
+def spike_limit(losses: Sequence[float], sigma: float) -> float:
+    """Return the highest loss that is no spike: `sigma` standard deviations above the mean of those before it.
+
+    With sigma 0, or fewer losses than half a window, nothing is one. (OLMo 2, 2024: 6 sigma over 128 steps.)
+
+    >>> spike_limit([1.0, 3.0] * 32, sigma=2.0), spike_limit([1.0, 3.0], sigma=2.0)
+    (4.015810..., inf)
+    """
+    if not sigma or len(losses) < SPIKE_WINDOW // 2:
+        return math.inf
+    mean = math.fsum(losses) / len(losses)
+    spread = math.sqrt(math.fsum((loss - mean) ** 2 for loss in losses) / (len(losses) - 1))
+    return mean + sigma * spread

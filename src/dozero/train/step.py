@@ -45,10 +45,18 @@ class StepResult:
     lr_scale: float
 
 
-def train_step(model: Transformer, optimizer: Optimizer, batch: Batch, step: int, schedule: Schedule) -> StepResult:
+def train_step(
+    model: Transformer,
+    optimizer: Optimizer,
+    batch: Batch,
+    step: int,
+    schedule: Schedule,
+    loss_limit: float = math.inf,
+) -> StepResult:
     """Update the weights once, in place.
 
-    Raises DivergedError before the update when loss or gradient is not finite: weights and state are then intact.
+    Raises DivergedError before the update when loss or gradient is not finite, or the loss above the limit: weights
+    and state are then intact.
     """
     config = optimizer.config
     logits = model(batch.ids, batch.segments)  # guess
@@ -57,12 +65,14 @@ def train_step(model: Transformer, optimizer: Optimizer, batch: Batch, step: int
     params = list(optimizer.params.values())
     grad_norm = nn.utils.clip_grad_norm_(params, config.clip, foreach=True).item()
     loss_value = loss.item()
-    if not (math.isfinite(loss_value) and math.isfinite(grad_norm)):
+    is_finite = math.isfinite(loss_value) and math.isfinite(grad_norm)
+    if not is_finite or loss_value > loss_limit:
         forget_gradients(optimizer)
+        what = "the loss jumped" if is_finite else "loss or gradient is not finite"
         raise DivergedError(
-            "loss or gradient is not finite; the weights were left as they were",
+            f"{what}; the weights were left as they were",
             where=f"step {step}",
-            expected="finite numbers",
+            expected=f"a loss up to {loss_limit:.4g}" if is_finite else "finite numbers",
             got=f"loss {loss_value}, gradient norm {grad_norm}",
             next=f"a lower rate: optim.muon_lr={config.muon_lr / 2:g} optim.adam_lr={config.adam_lr / 2:g}",
         )
