@@ -17,11 +17,23 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from dozero.cli.messages import number, say
 from dozero.corpus.events import UnitDone, Unread
 from dozero.pipeline.stages import StageDone
-from dozero.train.events import Evaluated, Event, Finished, Replanned, Sampled, Started, Stepped, Stopped
+from dozero.train.events import (
+    Diverged,
+    Evaluated,
+    Event,
+    Finished,
+    Replanned,
+    Sampled,
+    Started,
+    Stepped,
+    Stopped,
+    Unsaved,
+)
 
 SPARKS = "▁▂▃▄▅▆▇█"
 SPARK_WIDTH = 20
 UNREAD_TOLD = 3
+DOCUMENTS_TOLD = 8
 DIGITS = re.compile(r"[0-9]+")
 
 
@@ -98,6 +110,10 @@ class Display:
                 )
             case Started():
                 self._start(event, indent)
+            case Diverged():
+                self._tell_bad_step(event, indent)
+            case Unsaved():
+                self.say("unsaved", indent, step=event.step, reason=event.reason)
             case Replanned() if not self._replanned:
                 self._replanned = True  # once: from here on the bar tells
                 self.say("replanned", indent, total=event.total_steps)
@@ -143,6 +159,16 @@ class Display:
             self.say("differences", indent, what=what)
         if event.step:
             self.say("training_resumed", indent, step=event.step, total=event.total_steps)
+
+    def _tell_bad_step(self, event: Diverged, indent: int) -> None:
+        """Say which documents the step was made of: all of them are in the metrics, the first few here."""
+        shown = ", ".join(map(str, event.documents[:DOCUMENTS_TOLD]))
+        more = ", ..." if len(event.documents) > DOCUMENTS_TOLD else ""
+        facts = {"step": event.step, "what": event.what, "got": event.got, "documents": shown + more}
+        if event.action == "rollback":
+            self.say("diverged_rollback", indent, back=event.continues_from, **facts)
+        else:
+            self.say("diverged_skip" if event.action == "skip" else "diverged_raise", indent, **facts)
 
     def _advance(self, event: Stepped) -> None:
         self._losses.append(event.loss)

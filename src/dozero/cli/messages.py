@@ -117,6 +117,19 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "passed_over": ("checkpoint inválido, deixado de lado: {path} ({reason})", "checkpoint not valid, passed over: {path} ({reason})"),
     "differences": ("mudou desde o início deste treino, os bits podem diferir: {what}",
                     "changed since this run began, bits may differ: {what}"),
+    "diverged_raise": (
+        "passo {step}: {what} ({got}); documentos {documents}",
+        "step {step}: {what} ({got}); documents {documents}",
+    ),
+    "diverged_skip": (
+        "passo {step} pulado: {what} ({got}); documentos {documents}",
+        "step {step} skipped: {what} ({got}); documents {documents}",
+    ),
+    "diverged_rollback": (
+        "passo {step}: {what} ({got}); volta ao passo {back} sem os dados desde então; documentos {documents}",
+        "step {step}: {what} ({got}); back to step {back} without the data since; documents {documents}",
+    ),
+    "unsaved": ("passo {step} não foi salvo, o treino continua: {reason}", "step {step} was not saved, training goes on: {reason}"),
     "replanned": ("o fim do treino se ajusta ao tempo: por ora, o passo {total}", "the end of training adjusts to the time: for now, step {total}"),
     "stopped": ("interrompido e salvo no passo {step} de {total}; o mesmo comando continua:",
                 "interrupted and saved at step {step} of {total}; the same command continues:"),

@@ -31,6 +31,10 @@ class Job:
     overrides: list[str]
     fresh: bool
     """Train anew. What is there is deleted only when training is about to begin, with everything else in order."""
+    strict: bool = False
+    """Refuse to go on where the bits may differ."""
+    allow_data_change: bool = False
+    """Go on with another dataset than the run began with."""
 
     @property
     def begun(self) -> Path | None:
@@ -44,11 +48,19 @@ class Job:
         return self.begun is not None and (self.workspace.run / "model").is_dir()
 
 
-def open_job(file: Path, overrides: list[str], name: str, *, fresh: bool) -> Job:
+def open_job(
+    file: Path,
+    overrides: list[str],
+    name: str,
+    *,
+    fresh: bool,
+    strict: bool = False,
+    allow_data_change: bool = False,
+) -> Job:
     """Return the job of a run.toml (or the folder that holds one) with overrides on top."""
     if file.is_dir():
         file = file / RUN_FILE
-    return Job(Workspace(file.parent, name), load_config(file, overrides), overrides, fresh)
+    return Job(Workspace(file.parent, name), load_config(file, overrides), overrides, fresh, strict, allow_data_change)
 
 
 def ready_device(config: RunConfig) -> Device:
@@ -106,7 +118,10 @@ def train_and_show(
     if job.fresh and workspace.run.exists():
         clear_run(workspace.run)
     with stop_on_signals() as stop:
-        for event in train(config, data.dataset, data.tokenizer, workspace.run, device, should_stop=stop):
+        for event in train(
+            config, data.dataset, data.tokenizer, workspace.run, device, should_stop=stop,
+            strict=job.strict, allow_data_change=job.allow_data_change,
+        ):  # fmt: skip
             last = event
             display.show(event, indent)
     if isinstance(last, Stopped):

@@ -23,13 +23,26 @@ def train(
         False, "--dry-run", help="Say what would be trained and what it costs; train nothing."
     ),
     fresh: bool = typer.Option(False, "--fresh", help="Train anew, even if the run has begun."),
+    strict: bool = typer.Option(
+        False, "--strict", help="Do not continue where versions, threads or processor differ: other bits could come."
+    ),
+    allow_data_change: bool = typer.Option(
+        False, "--allow-data-change", help="Continue on another dataset than the run began with; it is recorded."
+    ),
+    prove_resume: bool = typer.Option(
+        False, "--prove-resume", help="Kill and continue a short copy of the run and tell whether any bit differs."
+    ),
+    kills: int = typer.Option(5, "--kills", min=1, help="With --prove-resume, how often the copy is killed."),
     as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
 ) -> None:
     """Train the model of a workspace; the same command again continues.
 
     Data that are out of date are made first.
     """
-    execute(run_file, overrides or [], name, fresh=fresh, as_json=as_json, minutes=minutes, dry_run=dry_run)
+    execute(
+        run_file, overrides or [], name, fresh=fresh, as_json=as_json, minutes=minutes, dry_run=dry_run,
+        strict=strict, allow_data_change=allow_data_change, prove_kills=kills if prove_resume else None,
+    )  # fmt: skip
 
 
 def execute(
@@ -42,12 +55,16 @@ def execute(
     minutes: float | None = None,
     dry_run: bool = False,
     to: str = "model",
+    strict: bool = False,
+    allow_data_change: bool = False,
+    prove_kills: int | None = None,
 ) -> None:
     """Bring the data of a workspace up to date and train, showing what happens."""
     began = time.perf_counter()
     from dozero.cli.display import Display
     from dozero.cli.language import narration, pick_language
     from dozero.cli.options import check_minutes, check_stage
+    from dozero.cli.proof import prove_and_show
     from dozero.cli.session import open_job, planned, prepare_and_show, prepare_up_to, ready_device, train_and_show
 
     check_minutes(minutes)
@@ -55,13 +72,16 @@ def execute(
     if "=" in str(run_file) and not run_file.exists():  # `dozero train train.steps=9`: no file named, run.toml is meant
         run_file, overrides = Path("run.toml"), [str(run_file), *overrides]
     with Display(narration(pick_language()), as_json=as_json) as display:
-        job = open_job(run_file, overrides, name, fresh=fresh)
+        job = open_job(run_file, overrides, name, fresh=fresh, strict=strict, allow_data_change=allow_data_change)
         if to != "model":
             prepare_up_to(display, job, to)
             return
         config = job.config
         device = ready_device(config)
         data = prepare_and_show(display, job)
+        if prove_kills is not None:
+            prove_and_show(display, job, data, prove_kills)
+            return
         if minutes is not None:
             config = planned(display, job, data, device, minutes, began)
         if dry_run:
