@@ -2,7 +2,10 @@
 
 What counts is what is left at the end: the same weights, metrics and samples as those of a run that nobody disturbed.
 The faults are numbered as in the catalogue that docs and issues refer to: R01 killed at random moments, R02 killed at
-every call that changes the disk, R04 full disk, R09 two at once, R10 signals, R14 boundaries.
+every call that changes the disk, R04 full disk, R09 two at once, R10 signals, R14 boundaries, R17 odd places, R20 logs.
+Elsewhere: R03 test_power_loss.py, R05, R06 and R19 train/test_checkpoint.py, R07 and R16 train/test_continuation.py and
+dataset/test_shards.py, R08 train/test_divergence.py, R11 train/test_memory.py. There are no workers that load ahead
+(R15) and no saves that run beside training (R18), so there is nothing of theirs to break.
 """
 
 import json
@@ -445,3 +448,75 @@ def test_a_broken_checkpoint_is_told_by_the_command_line(start, finished, tmp_pa
     assert "optim.safetensors: size differs" in said
     assert "continues from step 35 of 40" in said
     assert bits_of(tmp_path / "copy") == bits_of(finished)
+
+
+# --- R17: odd places -----------------------------------------------------------------------------------------------
+
+
+def test_a_run_in_a_folder_of_any_name_behind_a_link(start, finished, tmp_path):
+    """Names of the longest kind a system takes, letters of all sorts, spaces; reached by a link, then by its name."""
+    real = tmp_path / "ünïcødé 模型 🙂" / ("longo" * 40) / "espaço no nome"
+    tiny_workspace(real, *SETTINGS)
+    (tmp_path / "link").symlink_to(real, target_is_directory=True)
+    process = start(tmp_path / "link", "--json")
+    for event in events_of(process):
+        if event["event"] == "Saved" and event["step"] >= 10:
+            break
+    process.kill()
+    process.communicate()
+    finish(start, real)
+    assert bits_of(real) == bits_of(finished)
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A function that makes the file system that holds a workspace read-only."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("mounting a file system takes root on Linux")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True, encoding="utf-8")
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a file system: {mounted.stderr.strip()}")
+
+    def remount(how):
+        subprocess.run(["mount", "-o", f"remount,{how}", disk], check=True)
+
+    yield disk, remount
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_disk_that_takes_no_writes_is_told_in_one_line(start, read_only, finished):
+    disk, remount = read_only
+    shutil.copytree(finished, disk / "workspace")
+    remount("ro")
+    process = start(disk / "workspace")
+    _, err = process.communicate(timeout=START_S)
+    assert process.returncode == 2
+    assert err.count("\n") == 1, err
+    assert "Read-only file system" in err
+    remount("rw")
+    finish(start, disk / "workspace")
+    assert bits_of(disk / "workspace") == bits_of(finished)
+
+
+# --- the way out of a bad step -------------------------------------------------------------------------------------
+
+
+def test_a_run_that_diverges_says_so_in_one_line_and_the_way_out_works(start, tmp_path):
+    """Rates that make the weights overflow; the run is saved at its last good step, and begun anew with lower ones."""
+    wild = ("optim.adam_lr=1e30", "optim.muon_lr=1e30")
+    tiny_workspace(tmp_path, *SETTINGS)
+    process = start(tmp_path, *wild)
+    out, err = process.communicate(timeout=START_S)
+    assert process.returncode == 2, (out, err)
+    told = [line for line in err.splitlines() if line.startswith("dozero:")]
+    assert len(told) == 1, err
+    assert "loss or gradient is not finite" in told[0]
+    assert "train.on_divergence=skip" in told[0]
+    assert "--fresh" in told[0]
+    assert "documents" in err, "which data it was"
+    run = tmp_path / "runs" / "main"
+    open_artifact(list_checkpoints(run)[0], "checkpoint")
+    assert [line["action"] for line in read_log(run / "metrics.jsonl") if "diverged" in line] == ["raise"]
+    finish(start, tmp_path, start(tmp_path, "--fresh"))

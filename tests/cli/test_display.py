@@ -14,7 +14,19 @@ from dozero.artifact import Manifest
 from dozero.cli.display import SPARK_WIDTH, SPARKS, Display, command_line, event_tree, show_stop, sparkline
 from dozero.eval.likelihood import Surprise
 from dozero.pipeline.stages import StageDone
-from dozero.train.events import Evaluated, Event, Finished, Replanned, Sampled, Saved, Started, Stepped, Stopped
+from dozero.train.events import (
+    Diverged,
+    Evaluated,
+    Event,
+    Finished,
+    Replanned,
+    Sampled,
+    Saved,
+    Started,
+    Stepped,
+    Stopped,
+    Unsaved,
+)
 
 HELDOUT = Surprise(nats=20.0, tokens=16, documents=4, characters=16, bytes=12)
 EVENTS = (
@@ -25,6 +37,10 @@ EVENTS = (
     Evaluated(8, 2.25),
     Sampled(8, "coração"),
     Saved(8, Path("ws/runs/main/checkpoints/step-000008")),
+    Unsaved(8, "disk full"),
+    Diverged(9, "raise", "the loss jumped", "loss 9.5", tuple(range(20)), 8),
+    Diverged(9, "skip", "the loss jumped", "loss 9.5", (3, 4), 9),
+    Diverged(9, "rollback", "the loss jumped", "loss 9.5", (3, 4), 5),
     Replanned(8, 10),
     Stopped(9, 12),
     Finished(12, Path("ws/runs/main/model"), HELDOUT, 1.5),

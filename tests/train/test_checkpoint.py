@@ -3,7 +3,9 @@
 import json
 import os
 import random
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,10 +20,14 @@ from dozero.model.hf import read_model
 from dozero.testing import WORDS, limit_file_size, tiny_config
 from dozero.tokenizer.tokenizer import train_char_tokenizer
 from dozero.train.checkpoint import (
+    STATE_FORMAT,
     RunState,
+    check_room,
     checkpoint_path,
     list_checkpoints,
+    load_checkpoint,
     load_newest,
+    load_to_go_back,
     machine_facts,
     save_checkpoint,
 )
@@ -329,3 +335,144 @@ def test_a_full_disk_is_one_error_and_the_older_one_is_intact(room, tmp_path):
     assert load_newest(tmp_path, *make())[0].step == 2
     save(tmp_path, 4)
     assert load_newest(tmp_path, *make())[0].step == 4
+
+
+# --- R05, R06: every byte counts -----------------------------------------------------------------------------------
+
+EVERY_FILE = (*FILES, "generation_config.json", "tokenizer_config.json", MANIFEST)
+
+
+@pytest.mark.parametrize("name", EVERY_FILE)
+def test_fifty_flipped_bits_in_each_file_are_all_found(name, tmp_path):
+    older, newest = save(tmp_path, 2), save(tmp_path, 4)
+    content, draw = (newest / name).read_bytes(), random.Random(name)
+    for _ in range(50):
+        flipped = bytearray(content)
+        flipped[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        (newest / name).write_bytes(flipped)
+        with pytest.raises(ArtifactError, match=re.escape(str(newest))):
+            open_artifact(newest, "checkpoint")
+    state, ((path, reason),) = load_newest(tmp_path, *make())
+    assert state.step == 2
+    assert name in reason
+    assert path.name == "step-000004.broken"
+    assert list_checkpoints(tmp_path) == [older]
+
+
+@pytest.mark.parametrize("name", EVERY_FILE)
+def test_a_file_cut_anywhere_is_found(name, tmp_path):
+    save(tmp_path, 2)
+    newest = save(tmp_path, 4)
+    content = (newest / name).read_bytes()
+    last = len(content.rstrip()) - 1  # after the manifest's closing brace comes a line end, which says nothing
+    for length in (0, 1, len(content) // 2, last):
+        (newest / name).write_bytes(content[:length])
+        with pytest.raises(ArtifactError, match=re.escape(str(newest))):
+            open_artifact(newest, "checkpoint")
+    assert load_newest(tmp_path, *make())[0].step == 2
+
+
+def test_a_file_that_the_manifest_does_not_name_is_never_read(tmp_path):
+    """What a backup or a file manager leaves there changes nothing."""
+    newest = save(tmp_path, 4)
+    (newest / ".DS_Store").write_bytes(b"noise")
+    (newest / "model-00002.safetensors").write_bytes(b"noise")
+    loaded = make()
+    assert load_newest(tmp_path, *loaded) == (RunState(4, Schedule(100), machine=machine_facts()), ())
+    assert_equal_bits(loaded, make(seed=4))
+
+
+# --- room on the disk ----------------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_is_begun_only_where_the_last_one_would_fit_and_a_fifth(tmp_path, monkeypatch):
+    check_room(tmp_path / "not" / "there")
+    path = save(tmp_path, 2)
+    size = sum(file.stat().st_size for file in path.iterdir())
+    usage = shutil.disk_usage(tmp_path)
+    for free, fits in ((int(1.19 * size), False), (int(1.21 * size), True)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda place, free=free: usage._replace(free=free))
+        if fits:
+            save(tmp_path, 4)
+            continue
+        with pytest.raises(ArtifactError, match="No space left on device") as caught:
+            save(tmp_path, 4)
+        assert caught.value.got == f"{free / 1e6:.2f} MB free"
+        assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["step-000002"]
+    assert list_checkpoints(tmp_path)[0].name == "step-000004"
+
+
+# --- going back ----------------------------------------------------------------------------------------------------
+
+
+def test_going_back_takes_the_step_asked_for_and_deletes_what_came_after(tmp_path):
+    for step in (2, 4, 6):
+        save(tmp_path, step)
+    loaded = make()
+    assert load_to_go_back(tmp_path, 4, *loaded).step == 4
+    assert_equal_bits(loaded, make(seed=4))
+    assert [p.name for p in list_checkpoints(tmp_path)] == ["step-000004", "step-000002"]
+
+
+def test_going_back_passes_over_broken_ones_to_the_next_before_or_else_after(tmp_path):
+    for step in (2, 4, 6):
+        save(tmp_path, step)
+    flip_a_bit(checkpoint_path(tmp_path, 4) / "model.safetensors")
+    assert load_to_go_back(tmp_path, 5, *make()).step == 2
+    run = tmp_path / "late"
+    save(run, 6)
+    assert load_to_go_back(run, 5, *make()).step == 6
+    truncate(checkpoint_path(run, 6) / "model.safetensors")
+    with pytest.raises(CheckpointError, match="go back to"):
+        load_to_go_back(run, 5, *make())
+
+
+def test_the_one_to_go_back_to_is_kept(tmp_path):
+    model, optimizer = make(seed=1)
+    for step in (5, 6, 7):
+        save_checkpoint(tmp_path, RunState(step, Schedule(9)), model, optimizer, TOKENIZER, keep=1, keep_step=5)
+    assert [p.name for p in list_checkpoints(tmp_path)] == ["step-000007", "step-000005"]
+
+
+# --- R19: other versions -------------------------------------------------------------------------------------------
+
+WRITTEN_BEFORE = Path(__file__).resolve().parent.parent / "golden" / "checkpoints"
+
+
+@pytest.mark.parametrize("layout", sorted(p.name for p in WRITTEN_BEFORE.iterdir()))
+def test_a_checkpoint_of_every_layout_there_was_opens(layout, tmp_path):
+    """They hold the same run after the same step; only what the state tells of it differs."""
+    shutil.copytree(WRITTEN_BEFORE / layout, tmp_path / "checkpoints")
+    loaded, newest = make(), make()
+    state, passed = load_newest(tmp_path, *loaded)
+    assert passed == ()
+    assert (state.step, state.tokens, state.schedule, state.format) == (4, 222, Schedule(12), STATE_FORMAT)
+    load_checkpoint(WRITTEN_BEFORE / f"state-{STATE_FORMAT}" / "step-000004", *newest)
+    assert_equal_bits(loaded, newest)
+
+
+@pytest.mark.parametrize("older_one", [False, True])
+def test_a_checkpoint_of_a_newer_layout_is_explained_and_stays(older_one, tmp_path):
+    if older_one:
+        save(tmp_path, 2)
+    path = save(tmp_path, 4)
+    tree = json.loads((path / "state.json").read_text(encoding="utf-8")) | {
+        "format": STATE_FORMAT + 1,
+        "colour": "blue",
+    }
+    rewrite_with_right_hash(path, "state.json", json.dumps(tree))
+    with pytest.raises(CheckpointError, match="newer version") as caught:
+        load_newest(tmp_path, *make())
+    assert caught.value.next == "pip install -U dozero"
+    assert caught.value.got == f"format {STATE_FORMAT + 1}"
+    assert path.is_dir()
+
+
+def test_a_manifest_of_a_newer_layout_is_explained(tmp_path):
+    path = save(tmp_path, 4)
+    tree = json.loads((path / MANIFEST).read_text(encoding="utf-8")) | {"format": 99, "signature": "x"}
+    (path / MANIFEST).write_text(json.dumps(tree), encoding="utf-8")
+    with pytest.raises(ArtifactError, match="newer version"):
+        open_artifact(path, "checkpoint")
+    with pytest.raises(CheckpointError, match="newer version"):
+        load_newest(tmp_path, *make())

@@ -12,7 +12,7 @@ import torch
 
 from dozero.artifact import MANIFEST, open_artifact, read_manifest
 from dozero.config import load_config
-from dozero.dataset.batch import pack_rows
+from dozero.dataset.batch import batch_of_step, pack_rows
 from dozero.dataset.shards import open_dataset
 from dozero.device import Device
 from dozero.errors import ArtifactError, CheckpointError, ConfigError, DivergedError, ModelMismatch
@@ -21,7 +21,7 @@ from dozero.model.hf import read_model
 from dozero.testing import WORDS, limit_file_size, tiny_config, tiny_dataset
 from dozero.tokenizer.tokenizer import train_char_tokenizer
 from dozero.train.checkpoint import checkpoint_path, list_checkpoints
-from dozero.train.events import Evaluated, Finished, Replanned, Sampled, Saved, Started, Stepped, Stopped
+from dozero.train.events import Evaluated, Finished, Replanned, Sampled, Saved, Started, Stepped, Stopped, Unsaved
 from dozero.train.log import read_log
 from dozero.train.loop import LOGS, build_model, clear_run, train
 
@@ -441,6 +441,65 @@ def test_a_full_disk_stops_the_run_in_one_error_and_then_it_goes_on(room, data, 
     finish(CONFIG, data, run)
     assert bits_of(run) == whole.bits
     assert len(list((run / "checkpoints").iterdir())) == CONFIG.train.keep
+
+
+def test_a_disk_without_room_may_be_trained_past(data, whole, tmp_path, monkeypatch):
+    """As the settings want it: training goes on, tells it, and saves again once there is room."""
+    config = CONFIG.model_copy(update={"train": CONFIG.train.model_copy(update={"on_full_disk": "continue"})})
+    usage, full = shutil.disk_usage(tmp_path), {8}
+    step = 0
+
+    def disk_usage(place):
+        return usage._replace(free=0) if step in full else usage
+
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+    story = []
+    for event in train(config, *data, tmp_path / "run", CPU):
+        story.append(event)
+        step = event.step
+    assert [(type(e).__name__, e.step) for e in story if isinstance(e, Saved | Unsaved)] == [
+        ("Saved", 4), ("Unsaved", 8), ("Saved", 12),
+    ]  # fmt: skip
+    (unsaved,) = (e for e in story if isinstance(e, Unsaved))
+    assert "No space left on device" in unsaved.reason
+    assert bits_of(tmp_path / "run")["metrics.jsonl"] == whole.bits["metrics.jsonl"]
+    full.add(12)
+    step = 0
+    shutil.rmtree(tmp_path / "run")
+
+    def train_on():
+        nonlocal step
+        for event in train(config, *data, tmp_path / "run", CPU):
+            step = event.step
+
+    with pytest.raises(ArtifactError, match="No space left"):  # the last one is what all of it was for
+        train_on()
+    assert [p.name for p in list_checkpoints(tmp_path / "run")] == ["step-000004"]
+
+
+def test_tokens_are_those_of_the_batches_after_any_stops(data, tmp_path):
+    """R20: the sum of the targets of all steps so far, each counted once."""
+    run = tmp_path / "run"
+    for step in (3, 5, 9):
+        ask_to_stop_at(step, CONFIG, data, run)
+    finish(CONFIG, data, run)
+    rows = pack_rows(data[0].train, 16)
+    each = [batch_of_step(rows, CONFIG.rows_per_step, CONFIG.seed, step).target_tokens for step in range(STEPS)]
+    totals = list(itertools.accumulate(each))
+    lines = [line for line in read_log(run / "metrics.jsonl") if "loss" in line]
+    assert [(line["step"], line["tokens"]) for line in lines] == [(s, totals[s - 1]) for s in (2, 4, 6, 8, 10, 12)]
+    assert read_manifest(run / "model").counts["tokens"] == totals[-1]
+
+
+def test_a_clock_that_jumps_changes_no_bit(data, whole, tmp_path, monkeypatch):
+    """R17: back by a day, on by a year, and standing still."""
+    jumps = itertools.cycle([1.0, -86_400.0, 0.0, 3.2e7, 0.25])
+    now = itertools.accumulate(jumps, initial=1e9)
+    clock = types.SimpleNamespace(perf_counter=lambda: next(now), time=lambda: next(now), strftime=lambda form: "1970")
+    for module in ("dozero.train.loop", "dozero.artifact"):
+        monkeypatch.setattr(f"{module}.time", clock)
+    finish(CONFIG, data, tmp_path / "run")
+    assert bits_of(tmp_path / "run") == whole.bits
 
 
 # --- a run that must end in time -----------------------------------------------------------------------------------

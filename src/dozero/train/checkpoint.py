@@ -114,9 +114,11 @@ def save_checkpoint(
 
 def check_room(run: Path) -> None:
     """Raise ArtifactError if the next checkpoint of a run may not fit the disk, judging by the last one."""
-    last = list_checkpoints(run)[:1]
-    needed = ROOM * sum(file.stat().st_size for path in last for file in path.iterdir())
-    free = shutil.disk_usage(run if run.exists() else run.parent).free
+    checkpoints = list_checkpoints(run)
+    if not checkpoints:
+        return
+    needed = ROOM * sum(file.stat().st_size for file in checkpoints[0].iterdir())
+    free = shutil.disk_usage(run).free
     if needed > free:
         raise ArtifactError(
             f"cannot be written: {os.strerror(errno.ENOSPC)}",

@@ -231,7 +231,7 @@ def _one_step(s: Session) -> Iterator[Event]:
         if s.state.step > step:
             yield from _look(s)
         return
-    took = time.perf_counter() - began
+    took = max(1e-9, time.perf_counter() - began)  # of a virtual machine that was moved, a clock may stand still
     s.state.step += 1
     s.state.tokens += batch.target_tokens
     s.state.seconds += took
