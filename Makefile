@@ -3,6 +3,7 @@
 #   make hello    train a first model and see what it writes (about a minute on two cores); ARGS="--lang pt" is passed on
 #   make test     all tests, with coverage
 #   make check    style, types, architecture and documentation
+#   make nightly  200 kills of training runs at random moments: lost runs, different bits, steps lost; QUICK=1 for 20
 #   make bench    measure every claim beside its peers; QUICK=1 for a smoke run
 #   make clean    remove caches and reports (.venv and your own runs stay)
 #
@@ -20,7 +21,7 @@ ARGS   ?=
 # pyright's wrapper would look for a newer pyright and say so on each run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help hello test check bench clean
+.PHONY: help hello test check nightly bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -37,6 +38,9 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/pytest -q tests/test_docs.py tests/test_architecture.py
+
+nightly: $(VENV)/.test
+	$(BIN)/python benchmarks/resume.py $(if $(filter-out 0,$(QUICK)),--quick)
 
 # Every benchmark runs, even after one fell short; the target fails if any did.
 bench: $(VENV)/.test

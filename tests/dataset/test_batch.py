@@ -25,6 +25,7 @@ from dozero.dataset.batch import (
     permutation,
     rows_of_step,
     share_turn,
+    window_of_step,
 )
 from dozero.dataset.stream import Collection, TokenStream
 from dozero.model.transformer import Transformer
@@ -408,3 +409,9 @@ def test_what_does_not_fill_a_row_costs_nothing_and_teaches_nothing():
     loss.backward()
     assert (logits.grad[:, 7:] == 0).all()
     assert (logits.grad[:, :7] != 0).all()
+
+
+@given(passed=st.sets(st.integers(0, 60), max_size=20))
+def test_steps_take_the_windows_that_are_left_in_order(passed):
+    left = [window for window in range(100) if window not in passed]
+    assert [window_of_step(step, sorted(passed)) for step in range(40)] == left[:40]

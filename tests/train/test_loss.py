@@ -1,6 +1,7 @@
 """What loss.py promises: torch's own cross-entropy, the same however a step is cut into portions."""
 
 import math
+import statistics
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dozero.dataset.batch import IGNORE
-from dozero.train.loss import next_token_loss
+from dozero.train.loss import SPIKE_WINDOW, next_token_loss, spike_limit
 
 
 def example(B=6, T=7, V=11, padded=0.3, seed=0):
@@ -69,3 +70,11 @@ def test_it_is_computed_in_float32_whatever_the_model_multiplies_in():
     assert loss.dtype == torch.float32
     exact = F.cross_entropy(rounded.double().flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
     assert loss.item() == pytest.approx(exact.item(), rel=1e-5)
+
+
+@given(losses=st.lists(st.floats(0, 20), min_size=SPIKE_WINDOW // 2, max_size=SPIKE_WINDOW), sigma=st.floats(0.5, 10))
+def test_the_limit_of_a_spike_is_that_of_the_statistics_module(losses, sigma):
+    expected = statistics.fmean(losses) + sigma * statistics.stdev(losses)
+    assert spike_limit(losses, sigma) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert spike_limit(losses[: SPIKE_WINDOW // 2 - 1], sigma) == math.inf
+    assert spike_limit(losses, 0.0) == math.inf

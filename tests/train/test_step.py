@@ -194,3 +194,20 @@ def test_neither_the_first_nor_the_last_step_is_wasted_on_rate_0():
     model, optimizer = make()
     rates = [train_step(model, optimizer, batch_of(step), step, Schedule(8)).lr_scale for step in range(8)]
     assert min(rates) > 0
+
+
+# --- a jump --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_a_loss_above_the_limit_stops_before_the_update(weight_decay):
+    model, optimizer = make(f"optim.weight_decay={weight_decay}")
+    losses = [train_step(model, optimizer, batch_of(step), step, Schedule(10)).loss for step in range(3)]
+    before = digest(model, optimizer)
+    with pytest.raises(DivergedError, match="the loss jumped") as caught:
+        train_step(model, optimizer, batch_of(3), 3, Schedule(10), min(losses) / 100)
+    assert digest(model, optimizer) == before, "weights and state are as they were"
+    assert all(p.grad is None for p in model.parameters())
+    assert caught.value.where == "step 3"
+    train_step(model, optimizer, batch_of(3), 3, Schedule(10), 100.0)
+    assert digest(model, optimizer) != before

@@ -21,7 +21,6 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-import dozero
 from dozero.config import to_toml
 from dozero.errors import CheckpointError
 from dozero.settings import RunConfig
@@ -31,6 +30,7 @@ from dozero.train.log import read_log
 STEPS = 40
 """Steps of the copies; a run of fewer keeps its own."""
 SAVES, LOOKS = 8, 4
+SOURCE = Path(__file__).resolve().parents[2]
 LOGS = ("metrics.jsonl", "samples.jsonl")
 TENSORS = ("model.safetensors", "optim.safetensors")
 
@@ -156,7 +156,7 @@ class _Copy:
         self.began_at, self.told_step, self.recovery_s = 0, 0, 0.0
         self._started = time.perf_counter()
         # The same code as here, wherever it was imported from.
-        path = os.pathsep.join([str(Path(dozero.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
+        path = os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dozero.pipeline.rerun", *map(str, (run, dataset, tokenizer))],
             env=os.environ | {"PYTHONPATH": path}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

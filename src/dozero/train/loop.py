@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from dozero.artifact import (
@@ -23,10 +23,8 @@ from dozero.artifact import (
     write_whole,
 )
 from dozero.config import load_config
-from dozero.dataset.batch import Rows, batch_of_step, pack_rows, rows_of_step, window_of_step
-from dozero.dataset.origin import documents_of_rows
+from dozero.dataset.batch import batch_of_step, pack_rows, window_of_step
 from dozero.dataset.shards import Dataset
-from dozero.dataset.stream import TokenStream
 from dozero.device import Device, generator
 from dozero.errors import ArtifactError, DivergedError, ModelMismatch
 from dozero.eval.likelihood import Surprise, measure_surprise, total_nats
@@ -36,8 +34,9 @@ from dozero.model.initialize import initialize
 from dozero.model.transformer import Transformer
 from dozero.settings import RunConfig
 from dozero.tokenizer.tokenizer import Tokenizer
+from dozero.train.bad_step import log_turns, skip_or_go_back, tell_bad_step
 from dozero.train.card import model_card
-from dozero.train.checkpoint import RunState, load_newest, load_to_go_back, machine_facts, save_checkpoint
+from dozero.train.checkpoint import RunState, load_newest, machine_facts, save_checkpoint
 from dozero.train.continuation import (
     check_continuation,
     check_tokenizer_of_run,
@@ -47,9 +46,8 @@ from dozero.train.continuation import (
     refuse_differences,
     run_file_text,
 )
-from dozero.train.divergence import choose_action, go_back, last_regular_save, passed_over, rollback_facts, way_out
+from dozero.train.divergence import last_regular_save, passed_over, way_out
 from dozero.train.events import (
-    Diverged,
     Evaluated,
     Event,
     Finished,
@@ -64,35 +62,13 @@ from dozero.train.events import (
 from dozero.train.log import StepLog
 from dozero.train.loss import SPIKE_WINDOW, spike_limit
 from dozero.train.memory import explain_memory_errors
-from dozero.train.optim import Optimizer, build_optimizer
+from dozero.train.optim import build_optimizer
+from dozero.train.session import Session
 from dozero.train.step import Schedule, StepResult, train_step
 
 REPLAN_AT = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 REPLAN_TOLERANCE = 0.01
 LOGS = ("metrics.jsonl", "samples.jsonl", "timings.jsonl")
-
-
-@dataclass
-class Session:
-    """What a running loop holds: the things that change, and the files it writes."""
-
-    config: RunConfig
-    run: Path
-    model: Transformer
-    tokenizer: Tokenizer
-    optimizer: Optimizer
-    train_rows: Rows
-    heldout_rows: Rows
-    rows_per_step: int
-    state: RunState
-    metrics: StepLog
-    samples: StepLog
-    timings: StepLog
-    stream: TokenStream
-    saved_at: int
-    """The step of the newest checkpoint, or 0."""
-    passed_over: list[int]
-    """Windows of data that rollbacks left out."""
 
 
 def train(
@@ -180,9 +156,9 @@ def _open_session(
         config, run, model, tokenizer, optimizer,
         pack_rows(dataset.train, T), pack_rows(dataset.heldout, T, config.eval.heldout_docs), config.rows_per_step,
         state, *(StepLog(run / name, logged) for name in LOGS),
-        dataset.train, state.step, passed_over(state.rollbacks),
+        stream=dataset.train, saved_at=state.step, passed_over=passed_over(state.rollbacks),
     )  # fmt: skip
-    _log_turns(session)
+    log_turns(session)
     params = sum(p.numel() for p in model.parameters())
     total = state.schedule.total_steps
     return session, Started(state.step, total, params, broken, (*differences, *other_data))
@@ -205,7 +181,7 @@ def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Even
         _save_unless_saved(s)
         raise
     except DivergedError as error:
-        told = _tell_bad_step(s, error)
+        told = tell_bad_step(s, error)
         _save_unless_saved(s)
         yield told
         error.next = way_out(s.config)
@@ -227,7 +203,7 @@ def _one_step(s: Session) -> Iterator[Event]:
         on_device = batch.to(s.model.lm_head.weight.device)
         result = train_step(s.model, s.optimizer, on_device, step, s.state.schedule, limit)
     except DivergedError as error:
-        yield _skip_or_go_back(s, error)
+        yield skip_or_go_back(s, error)
         if s.state.step > step:
             yield from _look(s)
         return
@@ -254,57 +230,6 @@ def _look(s: Session) -> Iterator[Event]:
     if s.state.step % s.config.train.sample_every == 0 or is_last:
         yield _sample(s)
     s.state.seconds += time.perf_counter() - looked
-
-
-def _skip_or_go_back(s: Session, error: DivergedError) -> Diverged:
-    """Do about a bad step what the settings say, or raise its error."""
-    step, back_to = s.state.step, last_regular_save(s.state.step, s.config.train.save_every)
-    action = choose_action(s.config, s.state.skips_in_a_row, s.state.rollbacks, back_to)
-    if action == "raise":
-        raise error
-    documents = _documents_of(s, window_of_step(step, s.passed_over))
-    if action == "skip":
-        s.state.step += 1
-        s.state.skips_in_a_row += 1
-        s.metrics.write(step=s.state.step, diverged=error.got, action=action, documents=documents)
-    else:
-        _go_back(s, back_to, error)
-    return Diverged(step + 1, action, error.what, str(error.got), tuple(documents), s.state.step)
-
-
-def _go_back(s: Session, back_to: int, error: DivergedError) -> None:
-    """Become the run as it was at a checkpoint, but for the data passed over from there on."""
-    bad = s.state
-    s.state = load_to_go_back(s.run, back_to, s.model, s.optimizer)
-    s.state.rollbacks = [*bad.rollbacks, go_back(bad.rollbacks, bad.step, s.state.step, error)]
-    s.state.seconds, s.saved_at, s.passed_over = bad.seconds, s.state.step, passed_over(s.state.rollbacks)
-    note_dataset(s.state, *list(bad.datasets.values())[-1:])
-    for log in (s.metrics, s.samples, s.timings):
-        log.cut(s.state.step)
-    _log_turns(s)
-
-
-def _log_turns(s: Session) -> None:
-    """Tell what turned the run at this step, at the first step after it: a run that continues from here tells it again."""
-    dataset = s.state.datasets.get(str(s.state.step))
-    if dataset and s.state.step:
-        s.metrics.write(step=s.state.step + 1, dataset=dataset)
-    for rollback in s.state.rollbacks:
-        if rollback.back_to >= s.state.step:
-            documents = _documents_of(s, rollback.windows[-1])
-            s.metrics.write(step=s.state.step + 1, **rollback_facts(rollback), documents=documents)
-
-
-def _tell_bad_step(s: Session, error: DivergedError) -> Diverged:
-    """Log the bad step that ends a run."""
-    documents = _documents_of(s, window_of_step(s.state.step, s.passed_over))
-    s.metrics.write(step=s.state.step + 1, diverged=error.got, action="raise", documents=documents)
-    return Diverged(s.state.step + 1, "raise", error.what, str(error.got), tuple(documents), s.state.step)
-
-
-def _documents_of(s: Session, window: int) -> list[int]:
-    rows = rows_of_step(s.train_rows.mix, s.rows_per_step, s.config.seed, window)
-    return documents_of_rows(s.train_rows, rows, s.stream)
 
 
 def _log_step(s: Session, result: StepResult, tokens_per_s: float) -> None:

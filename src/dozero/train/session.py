@@ -1,0 +1,38 @@
+"""What a running loop holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dozero.dataset.batch import Rows
+from dozero.dataset.stream import TokenStream
+from dozero.model.transformer import Transformer
+from dozero.settings import RunConfig
+from dozero.tokenizer.tokenizer import Tokenizer
+from dozero.train.checkpoint import RunState
+from dozero.train.log import StepLog
+from dozero.train.optim import Optimizer
+
+
+@dataclass
+class Session:
+    """What a running loop holds: the things that change, and the files it writes."""
+
+    config: RunConfig
+    run: Path
+    model: Transformer
+    tokenizer: Tokenizer
+    optimizer: Optimizer
+    train_rows: Rows
+    heldout_rows: Rows
+    rows_per_step: int
+    state: RunState
+    metrics: StepLog
+    samples: StepLog
+    timings: StepLog
+    stream: TokenStream
+    saved_at: int
+    """The step of the newest checkpoint, or 0."""
+    passed_over: list[int]
+    """Windows of data that rollbacks left out."""
