@@ -320,15 +320,22 @@ def test_second_process_is_refused_by_name_and_takes_over_when_the_first_is_kill
 
 # --- R10: signals --------------------------------------------------------------------------------------------------
 
-# Flushing a file takes half a minute, so that a second Ctrl-C comes while the first is being obeyed.
+# In a save, flushing a file takes half a minute, so that a second Ctrl-C comes while the first is being obeyed.
 SLOW_SAVE = """
 import os, sys, time
+from dozero.cli.main import main
+from dozero.train import loop
+
 def fsync(descriptor):
     print("saving", flush=True)
     time.sleep(30)
-os.fsync = fsync
+
+def save_slowly(*arguments):
+    os.fsync = fsync
+    return save(*arguments)
+
+save, loop.save_checkpoint = loop.save_checkpoint, save_slowly
 sys.argv = ["dozero", "train", "run.toml"]
-from dozero.cli.main import main
 main()
 """
 

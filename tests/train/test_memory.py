@@ -1,6 +1,7 @@
 """What memory.py promises: a lack of memory is one line with what needs less, and costs no checkpoint (R11)."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,23 +16,23 @@ from dozero.train.checkpoint import list_checkpoints
 from dozero.train.memory import explain_memory_errors, is_out_of_memory
 
 SOURCE = Path(__file__).resolve().parent.parent.parent / "src"
-# The address space is limited to what the process has at its first step of this session, and so much more.
-LIMITED = """
-import resource, sys
-import torch
+# Killed at a step; or from a step on the address space of the process may not grow by a byte.
+FAULTY = """
+import os, resource, signal, sys
 from dozero.cli.main import main
 from dozero.train import loop
 
-step, room, after = loop.train_step, int(sys.argv.pop()), int(sys.argv.pop())
+step, fault, at = loop.train_step, "{fault}", 2
 
-def limited(*arguments):
-    if arguments[3] == after:
-        pages = int(open("/proc/self/statm").read().split()[0])
-        limit = pages * resource.getpagesize() + room
+def faulty(*arguments):
+    if arguments[3] == at and fault == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if arguments[3] == at and fault == "starve":
+        limit = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     return step(*arguments)
 
-loop.train_step = limited
+loop.train_step = faulty
 main()
 """
 
@@ -43,9 +44,16 @@ def test_no_memory_for_a_step_is_one_line_and_the_run_goes_on_with_more(tmp_path
     settings = ("train.steps=4", "train.save_every=2", "train.batch_tokens=32768", "train.sample_every=99")
     tiny_workspace(tmp_path, *settings)
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    command = [sys.executable, "-c", LIMITED, "train", "run.toml", "3", "1000000"]
-    starved = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", timeout=120)
     run = tmp_path / "runs" / "main"
+
+    def train(*command):
+        return subprocess.run(
+            [sys.executable, *command, "train", "run.toml"], cwd=tmp_path, env=environment, capture_output=True,
+            encoding="utf-8", timeout=120,
+        )  # fmt: skip
+
+    assert train("-c", FAULTY.format(fault="kill")).returncode == -signal.SIGKILL
+    starved = train("-c", FAULTY.format(fault="starve"))
     assert starved.returncode == 2, starved.stderr
     (line,) = (line for line in starved.stderr.splitlines() if line.startswith("dozero:"))
     assert "out of memory; step-000002 is intact" in line
@@ -53,8 +61,7 @@ def test_no_memory_for_a_step_is_one_line_and_the_run_goes_on_with_more(tmp_path
     assert "train.batch_tokens=16384" in line
     assert "Traceback" not in starved.stderr
     open_artifact(list_checkpoints(run)[0], "checkpoint")
-    again = [sys.executable, "-m", "dozero", "train", "run.toml"]
-    fed = subprocess.run(again, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", timeout=120)
+    fed = train("-m", "dozero")
     assert fed.returncode == 0, fed.stderr
     assert "continues from step 2 of 4" in fed.stdout
 
