@@ -125,7 +125,7 @@ def check_room(run: Path) -> None:
             where=run / "checkpoints",
             expected=f"{needed / 1e6:.2f} MB free",
             got=f"{free / 1e6:.2f} MB free",
-            next="free some space, then the same command; the checkpoints there are intact",
+            next="free some space and give the same command; the checkpoints there are intact",
         )
 
 
