@@ -230,6 +230,8 @@ class TrainConfig(Config):
     """CPU threads; 0 takes the physical cores."""
     log_every: int = Field(default=10, ge=1)
     """Steps between two lines of metrics.jsonl."""
+    observe_every: int = Field(default=50, ge=0)
+    """Steps between two closer looks at gradient, update and activations of each layer, one more early; 0 never looks."""
     eval_every: int = Field(default=100, ge=1)
     """Steps between two measurements of the held-out loss on a part of the held-out documents."""
     sample_every: int = Field(default=100, ge=1)
@@ -238,6 +240,8 @@ class TrainConfig(Config):
     """Steps between two checkpoints."""
     keep: int = Field(default=2, ge=1)
     """Checkpoints kept; older ones are deleted once a newer one is verified."""
+    log_to: Names = ()
+    """Also tell what happens to "tensorboard" or "wandb" (offline); each needs the extra of its name."""
 
 
 class EvalConfig(Config):

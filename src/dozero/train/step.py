@@ -45,8 +45,16 @@ class StepResult:
     lr_scale: float
 
 
-def train_step(model: Transformer, optimizer: Optimizer, batch: Batch, step: int, schedule: Schedule) -> StepResult:
-    """Update the weights once, in place.
+def train_step(
+    model: Transformer,
+    optimizer: Optimizer,
+    batch: Batch,
+    step: int,
+    schedule: Schedule,
+    *,
+    keep_gradients: bool = False,
+) -> StepResult:
+    """Update the weights once, in place. Kept gradients are those the update used, clipped.
 
     Raises DivergedError before the update when loss or gradient is not finite: weights and state are then intact.
     """
@@ -69,7 +77,8 @@ def train_step(model: Transformer, optimizer: Optimizer, batch: Batch, step: int
     middle = schedule.progress(step + 0.5)  # at its edges the first or the last step would be wasted on rate 0
     scale = lr_scale(middle, config.warmup, config.decay)
     update(optimizer, step, scale)  # correct a little
-    forget_gradients(optimizer)
+    if not keep_gradients:
+        forget_gradients(optimizer)
     return StepResult(loss_value, grad_norm, scale)
 
 
