@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from dozero.dataset.batch import Batch
 from dozero.device import Device
-from dozero.model.hf import read_model
 from dozero.testing import tiny_config, tiny_dataset
 from dozero.train.events import Observed
 from dozero.train.log import read_log
@@ -106,7 +105,7 @@ def test_the_walk_ends_where_the_model_ends_to_the_bit(dtype, packed):
 
 
 def test_norms_and_ratios_are_those_of_the_tensors():
-    model, optimizer, before, *_, facts = observed(1e9)
+    model, _, before, *_, facts = observed(1e9)
     assert [f.name for f in facts] == NAMES
     for layer in facts:
         params = {n: p for n, p in model.named_parameters() if layer_of(n) == layer.name}

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dozero.dataset.batch import Batch
-from dozero.model.transformer import Transformer, causal_mask, project, rope_tables
+from dozero.model.transformer import Block, Transformer, causal_mask, project, rope_tables
 from dozero.train.optim import Optimizer
 
 LOOKED_TOKENS = 1024
@@ -135,6 +135,7 @@ def walk(model: Transformer, ids: Int[Tensor, "B T"], segments: Int[Tensor, "B T
     mask = causal_mask(T, T, segments, like=x)
     yield Visit("embedding", x, x)
     for i, block in enumerate(model.model.layers):
+        assert isinstance(block, Block)
         added = block.self_attn(block.input_layernorm(x), rope, mask, None)
         x = x + added
         yield Visit(f"layer {i} attention", x, added)
