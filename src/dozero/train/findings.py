@@ -176,10 +176,10 @@ class _Unknown:
 
 
 def _shown(name: str, value: Any, lang: str) -> Any:
-    if isinstance(value, float) and math.isnan(value):
-        return _Unknown(UNKNOWN["pt" if lang == "pt" else "en"])
     if name == "layer":
         return layer_name(value, lang)
+    if isinstance(value, float) and math.isnan(value):
+        return _Unknown(UNKNOWN["pt" if lang == "pt" else "en"])
     if lang == "pt" and isinstance(value, int | float) and name not in SETTINGS:
         return Portuguese(value)
     return value

@@ -51,7 +51,7 @@ from dozero.train.events import (
     Stopped,
 )
 from dozero.train.log import StepLog
-from dozero.train.observe import observe_layers, snapshot
+from dozero.train.observe import layers_tree, observe_layers, snapshot
 from dozero.train.optim import Optimizer, build_optimizer
 from dozero.train.scales import Scales, data_facts, scales_of
 from dozero.train.step import Schedule, StepResult, forget_gradients, train_step
@@ -260,8 +260,7 @@ def _log_step(s: Session, told: Stepped, batch_share: float) -> None:
 def _observe(s: Session, before: Mapping[str, Tensor], batch: Batch, result: StepResult) -> Observed:
     layers = observe_layers(s.model, s.optimizer, before, batch, result.grad_norm)
     forget_gradients(s.optimizer)
-    facts = {layer.name: {k: v for k, v in asdict(layer).items() if k != "name" and v is not None} for layer in layers}
-    s.metrics.write(step=s.state.step, observed_lr_scale=result.lr_scale, layers=facts)
+    s.metrics.write(step=s.state.step, observed_lr_scale=result.lr_scale, layers=layers_tree(layers))
     resident = resident_memory_bytes()
     if resident is not None:
         s.timings.write(step=s.state.step, resident_bytes=resident)

@@ -7,8 +7,8 @@ not. A layer is the embedding, the attention or the MLP of a block (each with th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +45,12 @@ class LayerFacts:
     """Root mean square of what the layer adds to the stream."""
     dead_units: float | None = None
     """mlp: share of the inner units that stay near zero at every position looked at."""
+
+
+def layers_tree(layers: Sequence[LayerFacts]) -> dict[str, dict[str, float]]:
+    """Return the facts by name of layer, as a line of the metrics has them: without what does not apply."""
+    trees = {layer.name: asdict(layer) for layer in layers}
+    return {name: {k: v for k, v in tree.items() if k != "name" and v is not None} for name, tree in trees.items()}
 
 
 @dataclass(frozen=True)
