@@ -212,6 +212,15 @@ def test_units_that_never_fire_are_told(healthy):
     assert "dead_units" in problems(dataclasses.replace(healthy, looks=looks))
 
 
+@pytest.mark.parametrize(("fact", "value"), [("grad_norm", 0.0), ("update_ratio", 0.0), ("added_rms", 0.0)])
+def test_a_layer_that_is_frozen_cut_off_or_adds_nothing_is_told(fact, value, healthy):
+    name = "layer 0 attention"
+    looks = [{**x, "layers": {**x["layers"], name: {**x["layers"][name], fact: value}}} for x in healthy.looks]
+    facts = dataclasses.replace(healthy, looks=looks)
+    assert problems(facts) == {"dead_layer"}
+    assert finding(facts, "dead_layer").numbers["layer"] == name
+
+
 def test_few_documents_are_a_note_even_when_seen_once(healthy):
     data = {**healthy.data, "train": {**healthy.data["train"], "documents": 50}}
     assert finding(dataclasses.replace(healthy, data=data), "few_documents").level == "note"
