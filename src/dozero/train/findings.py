@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dozero.train.diagnose import Finding
-from dozero.train.report_text import Portuguese
+from dozero.train.figures import shown
 from dozero.train.run_facts import RunFacts
 
 LAYER_WORDS = {"embedding": "embedding", "layer": "camada", "attention": "atenção", "mlp": "MLP", "head": "saída"}
 SETTINGS = ("muon_lr", "adam_lr")  # shown as one types them
-UNKNOWN = {"pt": "não medido", "en": "not measured"}
 
 # Under each key: what, evidence, advice; each in Portuguese, then English.
 TEXT: dict[str, tuple[tuple[str, str], tuple[str, str], tuple[str, str]]] = {
@@ -165,24 +164,10 @@ def finding_tree(finding: Finding, facts: RunFacts, lang: str) -> dict[str, Any]
     return {**asdict(tell_finding(finding, facts, lang)), "numbers": numbers, "change": list(finding.change)}
 
 
-class _Unknown:
-    """Stands for a figure that was not measured, whatever the format asked for."""
-
-    def __init__(self, word: str) -> None:
-        self.word = word
-
-    def __format__(self, spec: str) -> str:
-        return self.word
-
-
 def _shown(name: str, value: Any, lang: str) -> Any:
     if name == "layer":
         return layer_name(value, lang)
-    if isinstance(value, float) and math.isnan(value):
-        return _Unknown(UNKNOWN["pt" if lang == "pt" else "en"])
-    if lang == "pt" and isinstance(value, int | float) and name not in SETTINGS:
-        return Portuguese(value)
-    return value
+    return value if name in SETTINGS else shown(value, lang)
 
 
 def layer_name(layer: str, lang: str) -> str:

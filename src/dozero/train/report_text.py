@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dozero.train.figures import shown
+
 MARKS = {"problem": "✗", "note": "·", "well": "✓"}
 
 # Under each key: Portuguese, then English.
@@ -94,18 +96,4 @@ def report_text(lang: str, key: str, **values: object) -> str:
     >>> report_text("pt", "amounts", documents=1200, tokens=34567, bytes=1), report_text("en", "seconds", seconds=9.6)
     ('1.200 documentos, 34.567 tokens, 1 bytes', '10 s')
     """
-    if lang != "pt":
-        return TEXT[key][1].format(**values)
-    return TEXT[key][0].format(
-        **{name: Portuguese(v) if isinstance(v, int | float) else v for name, v in values.items()}
-    )
-
-
-class Portuguese:
-    """A number that is written with a decimal comma and with points between thousands, whatever the format."""
-
-    def __init__(self, value: float) -> None:
-        self.value = value
-
-    def __format__(self, spec: str) -> str:
-        return format(self.value, spec).translate(str.maketrans(",.", ".,"))
+    return TEXT[key][0 if lang == "pt" else 1].format(**{name: shown(value, lang) for name, value in values.items()})
