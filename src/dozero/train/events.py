@@ -35,7 +35,7 @@ class Stepped:
     tokens_per_s: float
     seconds: float
     """Time spent training so far, in all sessions."""
-    bits_per_byte: float = float("nan")
+    bits_per_byte: float | None = None
     """The loss in bits per byte, at the tokens per byte of the whole training text."""
     utilisation: float | None = None
     """Share of the peak of this machine that the step made use of; None where the peak has not been measured."""
@@ -58,7 +58,7 @@ class Evaluated:
 
     step: int
     loss: float
-    bits_per_byte: float = float("nan")
+    bits_per_byte: float | None = None
     """The same, at the tokens per byte of all held-out text."""
 
 

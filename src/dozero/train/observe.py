@@ -2,6 +2,7 @@
 
 Nothing is hooked into the model and nothing is drawn at random: a run that looks computes the bits of one that does
 not. A layer is the embedding, the attention or the MLP of a block (each with the norm before it), or the head.
+A look costs a fifth of a step or less: under 0.4% of training at one look in 50 steps (JOURNAL.md).
 """
 
 from __future__ import annotations

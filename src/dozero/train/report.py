@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -44,9 +45,14 @@ def write_run_report(run: Path, device: Device, lang: str, command: str) -> Path
 
 
 def _draw(facts: RunFacts, folder: Path, lang: str) -> tuple[Sequence[Path], str]:
-    """Return the pictures drawn, or why there are none."""
+    """Return the pictures drawn, or why there are none.
+
+    They are drawn in a thread of its own: matplotlib, while it is imported, leaves exceptions behind that keep the
+    frames of all its callers alive, and with them the mapped files of the dataset.
+    """
     try:
-        return draw_run_plots(facts, folder, lang), ""
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(draw_run_plots, facts, folder, lang).result(), ""
     except MissingExtra as error:
         return (), report_text(lang, "no_plots", install=error.next or "")
     except DozeroError as error:
