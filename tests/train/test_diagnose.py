@@ -207,6 +207,17 @@ def test_leaps_of_the_loss_alone_speak_of_a_high_rate(healthy):
     assert numbers["spikes"] == sum(i % 9 == 8 for i in range(len(leaps)))
 
 
+def test_a_long_healthy_run_whose_weights_grew_is_not_accused_of_a_low_rate(healthy):
+    """What the preset for stories does by itself: the ratio shrinks tenfold and the stream grows a hundredfold."""
+    looks = []
+    for i, x in enumerate(healthy.looks):
+        shrunk = {n: {**f, "update_ratio": f["update_ratio"] / (1 + i)} for n, f in x["layers"].items()}
+        shrunk["layer 1 mlp"] = {**shrunk["layer 1 mlp"], "stream_rms": 4.0**i}
+        looks.append({**x, "layers": shrunk})
+    assert looks[-1]["layers"]["layer 1 mlp"]["stream_rms"] > 1e6
+    assert problems(dataclasses.replace(healthy, looks=looks)) == set()
+
+
 def test_units_that_never_fire_are_told(healthy):
     looks = [{**x, "layers": {n: {**f, "dead_units": 0.9} for n, f in x["layers"].items()}} for x in healthy.looks]
     assert "dead_units" in problems(dataclasses.replace(healthy, looks=looks))

@@ -50,9 +50,9 @@ TEXT: dict[str, tuple[tuple[str, str], tuple[str, str], tuple[str, str]]] = {
     "rate_low": (
         ("a taxa de aprendizado é baixa demais", "the learning rate is too low"),
         (
-            "uma atualização move os pesos dos blocos em só {ratio:.2%} de seu tamanho (mediana de {looks} olhares; o usual é uns {usual:.0%}), "
+            "uma atualização move os pesos dos blocos em no máximo {ratio:.2%} de seu tamanho ({looks} olhares; o usual é uns {usual:.0%}), "
             "e a perda ainda cai: de {then:.3f} a {now:.3f} no último terço; muon_lr {muon_lr:g}, adam_lr {adam_lr:g}",
-            "one update moves the weights of the blocks by only {ratio:.2%} of their size (median of {looks} looks; usual is about {usual:.0%}), "
+            "one update moves the weights of the blocks by at most {ratio:.2%} of their size ({looks} looks; usual is about {usual:.0%}), "
             "and the loss still falls: from {then:.3f} to {now:.3f} in the last third; muon_lr {muon_lr:g}, adam_lr {adam_lr:g}",
         ),
         ("aumente a taxa de aprendizado", "raise the learning rate"),
