@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import types
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from beartype.roar import BeartypeDecorHintPep673Exception
 ROOT = Path(__file__).resolve().parent.parent
 PINNED_ENVIRONMENT = {
     "COLUMNS": "120",  # the width of help and tables
+    "DOZERO_CACHE": f"{tempfile.gettempdir()}/dozero-tests-{os.getpid()}",  # what is measured in tests is no figure of this machine
     "HF_HUB_OFFLINE": "1",
     "LANG": "C.UTF-8",
     "NO_COLOR": "1",

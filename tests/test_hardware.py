@@ -62,3 +62,12 @@ def test_the_machine_has_cores_memory_and_a_name():
     assert 1 <= usable_cores() <= 4096
     assert 0 < available_memory_bytes() <= total_memory_bytes()
     assert cpu_name().strip()
+
+
+def test_the_memory_of_this_process_grows_with_what_it_holds():
+    before = module.resident_memory_bytes()
+    held = bytearray(b"x" * (64 << 20))
+    after = module.resident_memory_bytes()
+    assert before is not None
+    assert after >= before + len(held) // 2
+    assert after < total_memory_bytes()

@@ -52,7 +52,7 @@ def data(tmp_path_factory):
 
 def test_a_training_step_runs_six_files(data, tmp_path):
     """From one Stepped to the next, on steps at which nothing is logged, evaluated, sampled or saved."""
-    rarely = [f"train.{verb}_every=1000" for verb in ("log", "eval", "sample", "save")]
+    rarely = [f"train.{verb}_every=1000" for verb in ("log", "observe", "eval", "sample", "save")]
     events = train(tiny_config(*rarely), *data, tmp_path, DEVICE)
     next_of(events, Stepped)
     files = files_run(lambda: next_of(events, Stepped))

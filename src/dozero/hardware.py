@@ -77,6 +77,18 @@ def available_memory_bytes() -> int:
     return max(0, min(_system_memory_bytes()[1], *(limit - used for limit, used in _cgroup_memory()), sys.maxsize))
 
 
+def resident_memory_bytes() -> int | None:
+    """Return the memory that this process holds now (on macOS the most it held so far); None where nobody tells."""
+    pages = read_text(Path("/proc/self/statm")).split()
+    if len(pages) > 1:
+        return int(pages[1]) * os.sysconf("SC_PAGE_SIZE")
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return None
+
+
 def _cgroup_memory(root: Path = CGROUP_ROOT, membership: Path = CGROUP_MEMBERSHIP) -> list[tuple[int, int]]:
     """Return (limit, used) in bytes of each control group that limits memory; file cache does not count as used."""
     pairs = []

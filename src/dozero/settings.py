@@ -230,6 +230,8 @@ class TrainConfig(Config):
     """CPU threads; 0 takes the physical cores."""
     log_every: int = Field(default=10, ge=1)
     """Steps between two lines of metrics.jsonl."""
+    observe_every: int = Field(default=50, ge=0)
+    """Steps between two closer looks at gradient, update and activations of each layer, one more early; 0 never looks."""
     eval_every: int = Field(default=100, ge=1)
     """Steps between two measurements of the held-out loss on a part of the held-out documents."""
     sample_every: int = Field(default=100, ge=1)
@@ -246,6 +248,8 @@ class TrainConfig(Config):
     """skip, rollback: end the run when more than so many in a row, or back to one checkpoint, would be needed."""
     on_full_disk: Literal["stop", "continue"] = "stop"
     """When a checkpoint does not fit the disk: end the run at the last one, or train on without."""
+    log_to: Names = ()
+    """Also tell what happens to "tensorboard" or "wandb" (offline); each needs the extra of its name."""
 
 
 class EvalConfig(Config):

@@ -19,6 +19,7 @@ from dozero.train.events import (
     Evaluated,
     Event,
     Finished,
+    Observed,
     Replanned,
     Sampled,
     Saved,
@@ -27,6 +28,7 @@ from dozero.train.events import (
     Stopped,
     Unsaved,
 )
+from dozero.train.observe import LayerFacts
 
 HELDOUT = Surprise(nats=20.0, tokens=16, documents=4, characters=16, bytes=12)
 EVENTS = (
@@ -34,7 +36,10 @@ EVENTS = (
     StageDone("dataset", Path("ws/work/dataset"), Manifest(kind="dataset"), made=False),
     Started(4, 12, 2784, ((Path("ws/step-8.broken"), "size differs"),), ("torch: 2.7 -> 2.8",)),
     Stepped(5, 12, 2.5, 0.7, 1.0, 1234, 5678.9, 0.5),
-    Evaluated(8, 2.25),
+    Observed(
+        8, 0.5, (LayerFacts("layer 0 mlp", 0.5, 2.0, 0.01, 1.0, 3.0, 0.25, 0.0), LayerFacts("head", 0.5, 2.0, 0.01)), 9
+    ),
+    Evaluated(8, 2.25, 3.5),
     Sampled(8, "coração"),
     Saved(8, Path("ws/runs/main/checkpoints/step-000008")),
     Unsaved(8, "disk full"),

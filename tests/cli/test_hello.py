@@ -210,15 +210,17 @@ def test_as_json_there_are_events_the_exam_and_ten_words(tmp_path):
     lines = as_json("--out", folder, "--lang", "pt")
     names = [line["event"] for line in lines]
     assert names[:4] == ["StageDone"] * 3 + ["Started"]
-    assert names[-12:] == ["Finished", "Exam", *["Word"] * 10]
+    assert names[-13:] == ["Finished", "Reported", "Exam", *["Word"] * 10]
     assert set(names) == {
         "StageDone",
         "Started",
         "Stepped",
+        "Observed",
         "Evaluated",
         "Sampled",
         "Saved",
         "Finished",
+        "Reported",
         "Exam",
         "Word",
     }

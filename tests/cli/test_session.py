@@ -97,3 +97,28 @@ def test_a_signal_saves_tells_how_to_go_on_and_leaves_with_its_code(file, capsys
     assert "continues from step 5 of 12" in out + err
     steps = [line["step"] for line in read_log(workspace.run / "metrics.jsonl") if "loss" in line]
     assert steps == list(range(1, 13))
+
+
+def test_a_finished_run_is_reported_once_and_a_report_that_fails_costs_no_model(file, capsys):
+    job, data = ready(file, Display("en"))
+    finished = train_and_show(Display("en"), job, job.config, data, CPU)
+    report = job.workspace.run / "report.md"
+    assert f"report: {report}" in capsys.readouterr().out
+    written = report.stat().st_mtime_ns
+    train_and_show(Display("en"), job, job.config, data, CPU)
+    assert report.stat().st_mtime_ns == written, "nothing was trained, nothing is new"
+    assert "report" not in capsys.readouterr().out
+
+    report.unlink()
+    report.mkdir()  # nothing can be written here
+    assert train_and_show(Display("en"), job, job.config, data, CPU).heldout == finished.heldout
+    assert "the model is saved; the report is not" in capsys.readouterr().out
+
+
+def test_a_consumer_that_there_is_not_is_refused_before_a_run_is_cleared(file):
+    job, data = ready(file, Display("en"))
+    train_and_show(Display("en"), job, job.config, data, CPU)
+    fresh = open_job(file, ['train.log_to=["nothing"]'], "main", fresh=True)
+    with pytest.raises(ConfigError, match="no such consumer"):
+        train_and_show(Display("en"), fresh, fresh.config, data, CPU)
+    open_artifact(job.workspace.run / "model", "model")

@@ -94,7 +94,7 @@ def test_as_json_every_line_is_an_event(file):
     events = train_json(file)
     names = [event["event"] for event in events]
     assert names[:4] == ["StageDone"] * 3 + ["Started"]
-    assert names[-1] == "Finished"
+    assert names[-2:] == ["Finished", "Reported"]
     assert names.count("Finished") == 1
     assert names.count("Stepped") == 12
     assert [event["step"] for event in events if event["event"] == "Saved"] == [4, 8, 12]

@@ -116,14 +116,15 @@ def examine(report: Callable[[str], None], seconds: float) -> dict[str, Any]:
 
     import torch
 
-    from dozero.device import apply_device, measure_peak, pick_device, recommend
+    from dozero.device import apply_device, pick_device, recommend
+    from dozero.train.peak import measure_and_keep
 
     started = time.perf_counter()
     system = examine_system()  # before the load of our own measurement
     device = pick_device()
     apply_device(device)
     report("measuring_peak")
-    peak = measure_peak(device, seconds / 2)
+    peak = measure_and_keep(device, seconds / 2)  # kept for what reports say of the use of this machine
     advice = recommend(peak)
     report("measuring_training")
     chosen = replace(device, dtype=getattr(torch, advice.dtype), threads=advice.threads)

@@ -21,6 +21,7 @@ from dozero.cli.pack import pack
 from dozero.cli.run import run
 from dozero.cli.tokenizer import tokenizer
 from dozero.cli.train import train
+from dozero.cli.why import why
 from dozero.errors import DozeroError, Interrupted
 
 EXIT_USER, EXIT_INTERRUPTED = 2, 130
@@ -35,7 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"max_content_width": 110},
 )
-VERBS = {verb.__name__: verb for verb in (hello, doctor, new, run, curate, tokenizer, pack, train, generate, inspect)}
+VERBS = {
+    verb.__name__: verb for verb in (hello, doctor, new, run, curate, tokenizer, pack, train, why, generate, inspect)
+}
 for verb in VERBS.values():
     app.command()(verb)
 

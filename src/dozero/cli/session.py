@@ -6,18 +6,21 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from dozero.cli.display import Display, show_stop
+from dozero.cli.display import Display, command_line, show_stop
+from dozero.cli.language import narration
 from dozero.cli.messages import number
 from dozero.cli.signals import stop_on_signals
 from dozero.config import load_config
 from dozero.device import Device, apply_device, pick_device
-from dozero.errors import Interrupted
+from dozero.errors import DozeroError, Interrupted
 from dozero.pipeline.stages import Prepared, StageDone, Workspace, prepare
 from dozero.pipeline.workspace import RUN_FILE
 from dozero.settings import RunConfig
 from dozero.train.events import Finished, Stopped
 from dozero.train.loop import clear_run, train
 from dozero.train.plan import plan_minutes
+from dozero.train.report import REPORT, write_run_report
+from dozero.train.sinks import check_sinks, pass_through
 
 MOST_EPOCHS = 4  # up to here repeated text teaches almost as much as new text (Muennighoff et al. 2023)
 
@@ -113,19 +116,36 @@ def train_and_show(
     display: Display, job: Job, config: RunConfig, data: Prepared, device: Device, indent: int = 0
 ) -> Finished:
     """Train to the end, showing events; a signal saves, tells how to go on and raises Interrupted."""
-    workspace, last = job.workspace, None
+    workspace, begun, last = job.workspace, None, None
     display.token_kind = config.tokenizer.kind
+    check_sinks(config.train.log_to)
     if job.fresh and workspace.run.exists():
         clear_run(workspace.run)
     with stop_on_signals() as stop:
-        for event in train(
+        events = train(
             config, data.dataset, data.tokenizer, workspace.run, device, should_stop=stop,
             strict=job.strict, allow_data_change=job.allow_data_change,
-        ):  # fmt: skip
-            last = event
+        )  # fmt: skip
+        for event in pass_through(events, config.train.log_to, workspace.run):
+            begun, last = begun or event, event
             display.show(event, indent)
     if isinstance(last, Stopped):
         show_stop(display, last)
         raise Interrupted(stop.exit_code)
+    assert begun is not None
     assert isinstance(last, Finished)
+    if begun.step < last.step or not (workspace.run / REPORT).is_file():
+        report_and_tell(display, workspace.run, device, indent)
     return last
+
+
+def report_and_tell(display: Display, run: Path, device: Device, indent: int) -> None:
+    """Write the report of a finished run and name it; what goes wrong here is told, and costs no trained model."""
+    try:
+        report = write_run_report(run, device, narration(display.lang), command_line())
+    except DozeroError as error:
+        display.say("report_not_made", indent, reason=str(error))
+        return
+    if display.as_json:
+        display.print_json({"event": "Reported", "path": str(report)})
+    display.say("report_made", indent, path=str(report))

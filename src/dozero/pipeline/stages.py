@@ -29,6 +29,7 @@ from dozero.tokenizer.tokenizer import Tokenizer, open_tokenizer
 from dozero.train.checkpoint import list_checkpoints
 from dozero.train.events import Event
 from dozero.train.loop import train
+from dozero.train.sinks import pass_through
 
 DEFAULT_RUN = "main"
 
@@ -146,7 +147,8 @@ def run_stages(
         else:
             yield step
     assert data is not None
-    yield from train(config, data.dataset, data.tokenizer, workspace.run, device, should_stop=should_stop)
+    events = train(config, data.dataset, data.tokenizer, workspace.run, device, should_stop=should_stop)
+    yield from pass_through(events, config.train.log_to, workspace.run)
 
 
 def find_model(path: Path) -> Path:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dozero.eval.likelihood import Surprise
+from dozero.train.observe import LayerFacts
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,21 @@ class Stepped:
     tokens_per_s: float
     seconds: float
     """Time spent training so far, in all sessions."""
+    bits_per_byte: float | None = None
+    """The loss in bits per byte, at the tokens per byte of the whole training text."""
+    utilisation: float | None = None
+    """Share of the peak of this machine that the step made use of; None where the peak has not been measured."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A closer look at the step just made: gradient, update and activations of each layer, from the input on."""
+
+    step: int
+    lr_scale: float
+    layers: tuple[LayerFacts, ...]
+    resident_bytes: int | None
+    """Memory that the process holds; None where the system does not tell."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,8 @@ class Evaluated:
 
     step: int
     loss: float
+    bits_per_byte: float | None = None
+    """The same, at the tokens per byte of all held-out text."""
 
 
 @dataclass(frozen=True)
@@ -109,4 +127,4 @@ class Finished:
     seconds: float
 
 
-Event = Started | Stepped | Evaluated | Sampled | Saved | Unsaved | Diverged | Replanned | Stopped | Finished
+Event = Started | Stepped | Observed | Evaluated | Sampled | Saved | Unsaved | Diverged | Replanned | Stopped | Finished

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+
+from torch import Tensor
 
 from dozero.artifact import (
     Manifest,
@@ -23,12 +25,13 @@ from dozero.artifact import (
     write_whole,
 )
 from dozero.config import load_config
-from dozero.dataset.batch import batch_of_step, pack_rows, window_of_step
+from dozero.dataset.batch import Batch, batch_of_step, pack_rows, window_of_step
 from dozero.dataset.shards import Dataset
 from dozero.device import Device, generator
 from dozero.errors import ArtifactError, DivergedError, ModelMismatch
 from dozero.eval.likelihood import Surprise, measure_surprise, total_nats
 from dozero.generate.language_model import LanguageModel
+from dozero.hardware import resident_memory_bytes
 from dozero.model.hf import write_model_files
 from dozero.model.initialize import initialize
 from dozero.model.transformer import Transformer
@@ -51,6 +54,7 @@ from dozero.train.events import (
     Evaluated,
     Event,
     Finished,
+    Observed,
     Replanned,
     Sampled,
     Saved,
@@ -62,12 +66,15 @@ from dozero.train.events import (
 from dozero.train.log import StepLog
 from dozero.train.loss import SPIKE_WINDOW, spike_limit
 from dozero.train.memory import explain_memory_errors
+from dozero.train.observe import layers_tree, observe_layers, snapshot
 from dozero.train.optim import build_optimizer
+from dozero.train.scales import data_facts, scales_of
 from dozero.train.session import Session
-from dozero.train.step import Schedule, StepResult, train_step
+from dozero.train.step import Schedule, StepResult, forget_gradients, train_step
 
 REPLAN_AT = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 REPLAN_TOLERANCE = 0.01
+FIRST_LOOK = 10  # early, because what is wrong with a learning rate shows most plainly in weights that are still small
 LOGS = ("metrics.jsonl", "samples.jsonl", "timings.jsonl")
 
 
@@ -98,6 +105,8 @@ def train(
         session, started = _open_session(config, dataset, tokenizer, run, device, strict=strict)
         try:
             yield started
+            if started.step == 0:
+                session.metrics.write(step=0, **data_facts(config, dataset))
             yield from _train_session(session, should_stop)
             if session.state.step == session.state.schedule.total_steps:
                 yield _finish(session, dataset)
@@ -126,9 +135,9 @@ def claim_run(
 def clear_run(run: Path) -> None:
     """Delete what a run wrote, so that it starts anew; other files in the folder stay."""
     with lock(run), explain_os_errors(run):
-        for name in ("checkpoints", "model"):
+        for name in ("checkpoints", "model", "plots"):
             shutil.rmtree(run / name, ignore_errors=True)
-        for name in ("run.toml", "sampled", *LOGS):
+        for name in ("run.toml", "sampled", "report.md", *LOGS):
             (run / name).unlink(missing_ok=True)
 
 
@@ -155,7 +164,7 @@ def _open_session(
     session = Session(
         config, run, model, tokenizer, optimizer,
         pack_rows(dataset.train, T), pack_rows(dataset.heldout, T, config.eval.heldout_docs), config.rows_per_step,
-        state, *(StepLog(run / name, logged) for name in LOGS),
+        state, *(StepLog(run / name, logged) for name in LOGS), scales=scales_of(config, dataset, device),
         stream=dataset.train, saved_at=state.step, passed_over=passed_over(state.rollbacks),
     )  # fmt: skip
     log_turns(session)
@@ -195,17 +204,21 @@ def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Even
 def _one_step(s: Session) -> Iterator[Event]:
     """Make one update, or what is done instead at a bad step, and yield what is due after it."""
     began = time.perf_counter()
-    train_config, step = s.config.train, s.state.step
+    step = s.state.step
+    due = _due_after(step + 1, s.state.schedule.total_steps, s.config)
     window = window_of_step(step, s.passed_over)
-    batch = batch_of_step(s.train_rows, s.rows_per_step, s.config.seed, window)
-    limit = spike_limit(s.state.losses, train_config.spike_sigma)
+    batch = batch_of_step(s.train_rows, s.rows_per_step, s.config.seed, window).to(s.model.lm_head.weight.device)
+    limit = spike_limit(s.state.losses, s.config.train.spike_sigma)
+    loaded = time.perf_counter()
+    before = snapshot(s.optimizer) if due["observe"] else None
     try:
-        on_device = batch.to(s.model.lm_head.weight.device)
-        result = train_step(s.model, s.optimizer, on_device, step, s.state.schedule, limit)
+        result = train_step(
+            s.model, s.optimizer, batch, step, s.state.schedule, limit, keep_gradients=due["observe"]
+        )  # fmt: skip
     except DivergedError as error:
         yield skip_or_go_back(s, error)
         if s.state.step > step:
-            yield from _look(s)
+            yield from _look(s, due)
         return
     took = max(1e-9, time.perf_counter() - began)  # of a virtual machine that was moved, a clock may stand still
     s.state.step += 1
@@ -213,36 +226,72 @@ def _one_step(s: Session) -> Iterator[Event]:
     s.state.seconds += took
     s.state.skips_in_a_row = 0
     s.state.losses = [*s.state.losses, result.loss][-SPIKE_WINDOW:]
-    if s.state.step % train_config.log_every == 0 or s.state.step == s.state.schedule.total_steps:
-        _log_step(s, result, batch.target_tokens / took)
-    yield Stepped(
-        s.state.step, s.state.schedule.total_steps, result.loss, result.grad_norm, result.lr_scale,
-        s.state.tokens, batch.target_tokens / took, s.state.seconds,
-    )  # fmt: skip
-    yield from _look(s)
+    stepped = _tell_step(s, result, batch.target_tokens / took)
+    if due["log"]:
+        _log_step(s, stepped, (loaded - began) / took)
+    yield stepped
+    if before is not None:
+        yield _observe(s, before, batch, result)
+    yield from _look(s, due)
 
 
-def _look(s: Session) -> Iterator[Event]:
+def _look(s: Session, due: Mapping[str, bool]) -> Iterator[Event]:
     """Evaluate and sample when due."""
-    looked, is_last = time.perf_counter(), s.state.step == s.state.schedule.total_steps
-    if s.state.step % s.config.train.eval_every == 0 or is_last:
+    looked = time.perf_counter()
+    if due["eval"]:
         yield _evaluate(s)
-    if s.state.step % s.config.train.sample_every == 0 or is_last:
+    if due["sample"]:
         yield _sample(s)
     s.state.seconds += time.perf_counter() - looked
 
 
-def _log_step(s: Session, result: StepResult, tokens_per_s: float) -> None:
+def _due_after(step: int, total_steps: int, config: RunConfig) -> dict[str, bool]:
+    """Return what is to be done after `step` updates; after the last one, all that is ever done."""
+    every = {name: getattr(config.train, f"{name}_every") for name in ("log", "observe", "eval", "sample")}
+    due = {name: n > 0 and (step % n == 0 or step == total_steps) for name, n in every.items()}
+    if every["observe"] and step == FIRST_LOOK:
+        due["observe"] = True
+    return due
+
+
+def _tell_step(s: Session, result: StepResult, tokens_per_s: float) -> Stepped:
+    peak = s.scales.peak_tokens_per_s
+    return Stepped(
+        s.state.step, s.state.schedule.total_steps, result.loss, result.grad_norm, result.lr_scale,
+        s.state.tokens, tokens_per_s, s.state.seconds, result.loss * s.scales.train_bits,
+        tokens_per_s / peak if peak else None,
+    )  # fmt: skip
+
+
+def _log_step(s: Session, told: Stepped, batch_share: float) -> None:
+    """Write what follows from the settings to the metrics, what the clock decides to the timings."""
     s.metrics.write(
-        step=s.state.step, loss=result.loss, grad_norm=result.grad_norm, lr_scale=result.lr_scale, tokens=s.state.tokens
-    )
-    s.timings.write(step=s.state.step, seconds=round(s.state.seconds, 3), tokens_per_s=round(tokens_per_s))
+        step=told.step, loss=told.loss, bits_per_byte=told.bits_per_byte, grad_norm=told.grad_norm,
+        lr_scale=told.lr_scale, tokens=told.tokens,
+    )  # fmt: skip
+    used = {} if told.utilisation is None else {"utilisation": round(told.utilisation, 4)}
+    s.timings.write(
+        step=told.step, seconds=round(told.seconds, 3), tokens_per_s=round(told.tokens_per_s),
+        batch_share=round(batch_share, 4), **used,
+    )  # fmt: skip
+
+
+def _observe(s: Session, before: Mapping[str, Tensor], batch: Batch, result: StepResult) -> Observed:
+    layers = observe_layers(s.model, s.optimizer, before, batch, result.grad_norm)
+    forget_gradients(s.optimizer)
+    s.metrics.write(step=s.state.step, observed_lr_scale=result.lr_scale, layers=layers_tree(layers))
+    resident = resident_memory_bytes()
+    if resident is not None:
+        s.timings.write(step=s.state.step, resident_bytes=resident)
+    return Observed(s.state.step, result.lr_scale, layers, resident)
 
 
 def _evaluate(s: Session) -> Evaluated:
     nats, tokens = total_nats(s.model, s.heldout_rows)
-    s.metrics.write(step=s.state.step, heldout_loss=nats / tokens)
-    return Evaluated(s.state.step, nats / tokens)
+    loss = nats / tokens
+    told = Evaluated(s.state.step, loss, loss * s.scales.heldout_bits)
+    s.metrics.write(step=told.step, heldout_loss=told.loss, heldout_bits_per_byte=told.bits_per_byte)
+    return told
 
 
 def _sample(s: Session) -> Sampled:

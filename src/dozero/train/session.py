@@ -13,6 +13,7 @@ from dozero.tokenizer.tokenizer import Tokenizer
 from dozero.train.checkpoint import RunState
 from dozero.train.log import StepLog
 from dozero.train.optim import Optimizer
+from dozero.train.scales import Scales
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Session:
     metrics: StepLog
     samples: StepLog
     timings: StepLog
+    scales: Scales
     stream: TokenStream
     saved_at: int
     """The step of the newest checkpoint, or 0."""

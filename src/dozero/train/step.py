@@ -52,8 +52,10 @@ def train_step(
     step: int,
     schedule: Schedule,
     loss_limit: float = math.inf,
+    *,
+    keep_gradients: bool = False,
 ) -> StepResult:
-    """Update the weights once, in place.
+    """Update the weights once, in place. Kept gradients are those the update used, clipped.
 
     Raises DivergedError before the update when loss or gradient is not finite, or the loss above the limit: weights
     and state are then intact.
@@ -79,7 +81,8 @@ def train_step(
     middle = schedule.progress(step + 0.5)  # at its edges the first or the last step would be wasted on rate 0
     scale = lr_scale(middle, config.warmup, config.decay)
     update(optimizer, step, scale)  # correct a little
-    forget_gradients(optimizer)
+    if not keep_gradients:
+        forget_gradients(optimizer)
     return StepResult(loss_value, grad_norm, scale)
 
 
