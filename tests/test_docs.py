@@ -23,6 +23,8 @@ from pathlib import Path
 
 import pytest
 
+from dozero.cli.main import VERBS
+
 ROOT = Path(__file__).resolve().parent.parent
 BILINGUAL_FOLDERS = ("docs", "src/dozero/learn")  # each with en/ and pt/ inside
 SAME_IN_BOTH_LANGUAGES = ("bash", "python", "toml")
@@ -367,6 +369,12 @@ CHECKS = [check for name, check in list(globals().items()) if name.startswith("f
 def violations_of(check, root, folder, help_of):
     extra = {find_invalid_toml: folder, find_wrong_commands: help_of, find_stale_help: help_of}
     return check(root, extra[check]) if check in extra else check(root)
+
+
+@pytest.mark.parametrize("lang", ["en", "pt"])
+def test_the_page_of_commands_has_every_verb(lang):
+    headings = read_page(ROOT / "docs" / lang / "commands.md", ROOT).headings
+    assert [title for _, title in headings[2:]] == [f"dozero {verb}" for verb in VERBS]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

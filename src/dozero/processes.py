@@ -41,7 +41,9 @@ def in_order(function: Callable[[T], R], tasks: Sequence[T], processes: int) -> 
                 yield under_way.popleft().result()
         except BrokenProcessPool:
             raise DataError(
-                "a worker process died, probably for want of memory", next="the same command with --processes 1"
+                "a worker process died: for want of memory, or as a script that asks for more than one process does not "
+                'stand under `if __name__ == "__main__":`',
+                next="the same with one process (--processes 1)",
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)

@@ -24,13 +24,13 @@ from dozero.train import loop
 
 step, fault, at = loop.train_step, "{fault}", 2
 
-def faulty(*arguments):
+def faulty(*arguments, **named):
     if arguments[3] == at and fault == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if arguments[3] == at and fault == "starve":
         limit = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    return step(*arguments)
+    return step(*arguments, **named)
 
 loop.train_step = faulty
 main()

@@ -15,6 +15,7 @@ from dozero.cli.corpus_messages import tell
 from dozero.cli.corpus_view import draw_pictures
 from dozero.corpus.reasons import reason_in
 from dozero.errors import DataError
+from dozero.hardware import usable_cores
 from dozero.pipeline.forget import Erased, Matched, find_corpus, forget, parse_wanted
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def forget_and_show(
     """Erase documents, or without `yes` only say what would be erased (and exit as after an error)."""
     wanted = parse_wanted(text)
     matched: Matched | None = None
-    for event in forget(path, wanted, also=also, keep_pattern=keep_pattern, rebuild=rebuild):
+    for event in forget(path, wanted, also=also, keep_pattern=keep_pattern, rebuild=rebuild, processes=usable_cores()):
         if display.as_json and isinstance(event, Matched | Erased):
             display.print_json({"event": type(event).__name__, **plain(asdict(event))})
         elif isinstance(event, Matched):

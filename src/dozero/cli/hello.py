@@ -107,13 +107,14 @@ def _check_readable(words: Path) -> None:
 
 def _train_and_tell(display: Display, lesson: ModuleType, job: Job, minutes: float | None, began: float) -> None:
     from dozero.cli.session import planned, prepare_and_show, ready_device, train_and_show
+    from dozero.hardware import usable_cores
     from dozero.pipeline.stages import prepared
 
     config, workspace = job.config, job.workspace
     device = ready_device(config)
     dtype = str(device.dtype).removeprefix("torch.")
     display.say("machine", device=device.type.upper(), threads=device.threads, dtype=dtype, seed=config.seed)
-    data = prepare_and_show(display, job) if display.as_json else prepared(config, workspace)
+    data = prepare_and_show(display, job) if display.as_json else prepared(config, workspace, usable_cores())
     lesson.tell_data(display, data)
     lesson.tell_tokens(display, data)
     if minutes is not None:

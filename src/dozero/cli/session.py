@@ -13,6 +13,7 @@ from dozero.cli.signals import stop_on_signals
 from dozero.config import load_config
 from dozero.device import Device, apply_device, pick_device
 from dozero.errors import DozeroError, Interrupted
+from dozero.hardware import usable_cores
 from dozero.pipeline.stages import Prepared, StageDone, Workspace, prepare
 from dozero.pipeline.workspace import RUN_FILE
 from dozero.settings import RunConfig
@@ -75,7 +76,7 @@ def ready_device(config: RunConfig) -> Device:
 
 def prepare_and_show(display: Display, job: Job) -> Prepared:
     """Bring the data up to date, showing each stage as it is done."""
-    for stage in prepare(job.config, job.workspace):
+    for stage in prepare(job.config, job.workspace, usable_cores()):
         if isinstance(stage, Prepared):
             return stage
         display.show(stage)
@@ -84,7 +85,7 @@ def prepare_and_show(display: Display, job: Job) -> Prepared:
 
 def prepare_up_to(display: Display, job: Job, last: str) -> None:
     """Bring the data up to date as far as the stage `last`, showing each stage as it is done."""
-    for event in prepare(job.config, job.workspace):
+    for event in prepare(job.config, job.workspace, usable_cores()):
         if isinstance(event, Prepared):
             return
         display.show(event)

@@ -107,7 +107,13 @@ def find_corpus(path: Path) -> tuple[Path, Workspace | None]:
 
 
 def forget(
-    path: Path, wanted: Wanted, *, also: Sequence[Path] = (), keep_pattern: bool = False, rebuild: bool = True
+    path: Path,
+    wanted: Wanted,
+    *,
+    also: Sequence[Path] = (),
+    keep_pattern: bool = False,
+    rebuild: bool = True,
+    processes: int = 1,
 ) -> Iterator[Matched | Erased | StageDone | UnitDone | Unread]:
     """Erase the documents from the corpus of a folder or workspace, yielding what happens.
 
@@ -123,7 +129,7 @@ def forget(
     yield find_matches(corpus, wanted, lineage, places)
     yield erase(corpus, wanted, lineage, keep_pattern=keep_pattern)
     if workspace is not None and rebuild:
-        for stage in prepare(load_config(workspace.root / RUN_FILE), workspace):
+        for stage in prepare(load_config(workspace.root / RUN_FILE), workspace, processes):
             if not isinstance(stage, Prepared):
                 yield stage
 

@@ -22,7 +22,6 @@ from dozero.corpus.store import Corpus, open_corpus
 from dozero.dataset.shards import Dataset, build_dataset, dataset_settings, open_dataset
 from dozero.device import Device
 from dozero.errors import ArtifactError, ConfigError
-from dozero.hardware import usable_cores
 from dozero.settings import DataConfig, GenerateConfig, RunConfig
 from dozero.tokenizer.build import build_tokenizer
 from dozero.tokenizer.tokenizer import Tokenizer, open_tokenizer
@@ -87,13 +86,13 @@ class Prepared:
 
 
 def prepare(
-    config: RunConfig, workspace: Workspace, processes: int = 0
+    config: RunConfig, workspace: Workspace, processes: int = 1
 ) -> Iterator[StageDone | UnitDone | Unread | Prepared]:
     """Bring corpus, tokenizer and dataset up to date, yielding each stage as it is done and then all of them.
 
-    What a stage tells on its way is passed on. `processes` changes no byte; 0 takes all cores.
+    What a stage tells on its way is passed on. `processes` changes no byte. More than one
+    start this program's main module again, so a script that asks for them stands under `if __name__ == "__main__"`.
     """
-    processes = processes or usable_cores()
     with lock(workspace.root / "work"):
         inputs, settings = corpus_inputs(config.data, config.curate), corpus_settings(config.data, config.curate)
         made = not is_current(workspace.corpus, "corpus", inputs, settings)
@@ -129,19 +128,23 @@ def mix_weights(data: DataConfig) -> dict[str, float]:
     return weights if data.kind == "text" and any(weight != 1 for weight in weights.values()) else {}
 
 
-def prepared(config: RunConfig, workspace: Workspace) -> Prepared:
+def prepared(config: RunConfig, workspace: Workspace, processes: int = 1) -> Prepared:
     """Bring the data up to date without looking on, and return it."""
-    *_, last = prepare(config, workspace)
+    *_, last = prepare(config, workspace, processes)
     assert isinstance(last, Prepared)
     return last
 
 
 def run_stages(
-    config: RunConfig, workspace: Workspace, device: Device, should_stop: Callable[[], bool] = lambda: False
+    config: RunConfig,
+    workspace: Workspace,
+    device: Device,
+    should_stop: Callable[[], bool] = lambda: False,
+    processes: int = 1,
 ) -> Iterator[StageDone | UnitDone | Unread | Event]:
     """Bring every stage up to date, training included, and yield what happens."""
     data: Prepared | None = None
-    for step in prepare(config, workspace):
+    for step in prepare(config, workspace, processes):
         if isinstance(step, Prepared):
             data = step
         else:

@@ -105,8 +105,6 @@ def train(
         session, started = _open_session(config, dataset, tokenizer, run, device, strict=strict)
         try:
             yield started
-            if started.step == 0:
-                session.metrics.write(step=0, **data_facts(config, dataset))
             yield from _train_session(session, should_stop)
             if session.state.step == session.state.schedule.total_steps:
                 yield _finish(session, dataset)
@@ -167,6 +165,8 @@ def _open_session(
         state, *(StepLog(run / name, logged) for name in LOGS), scales=scales_of(config, dataset, device),
         stream=dataset.train, saved_at=state.step, passed_over=passed_over(state.rollbacks),
     )  # fmt: skip
+    if logged < 0:
+        session.metrics.write(step=0, **data_facts(config, dataset))
     log_turns(session)
     params = sum(p.numel() for p in model.parameters())
     total = state.schedule.total_steps
