@@ -57,6 +57,7 @@ class Session:
     train_rows: Rows
     heldout_rows: Rows
     rows_per_step: int
+    rows_at_once: int
     state: RunState
     metrics: StepLog
     samples: StepLog
@@ -146,7 +147,7 @@ def _open_session(
     session = Session(
         config, run, model, tokenizer, optimizer,
         pack_rows(dataset.train, T), pack_rows(dataset.heldout, T, config.eval.heldout_docs), config.rows_per_step,
-        state, *(StepLog(run / name, logged) for name in LOGS),
+        config.rows_at_once, state, *(StepLog(run / name, logged) for name in LOGS),
     )  # fmt: skip
     params = sum(p.numel() for p in model.parameters())
     total = state.schedule.total_steps
@@ -182,7 +183,8 @@ def _one_step(s: Session) -> Iterator[Event]:
     began = time.perf_counter()
     train_config, step = s.config.train, s.state.step
     batch = batch_of_step(s.train_rows, s.rows_per_step, s.config.seed, step)
-    result = train_step(s.model, s.optimizer, batch.to(s.model.lm_head.weight.device), step, s.state.schedule)
+    batch = batch.to(s.model.lm_head.weight.device)
+    result = train_step(s.model, s.optimizer, batch, step, s.state.schedule, s.rows_at_once)
     took = time.perf_counter() - began
     s.state.step += 1
     s.state.tokens += batch.target_tokens
