@@ -6,6 +6,7 @@
     ├── ArtifactError         a folder of ours that is missing, altered, half-written, foreign or in use
     │   └── CheckpointError   the same, for a training checkpoint
     ├── DivergedError         a loss or gradient that is not finite
+    ├── PeerLost              another process of a run in several is gone or silent
     ├── ModelMismatch         weights, configuration and tokenizer that do not belong together
     └── MissingExtra          an optional dependency that is not installed
 
@@ -59,6 +60,10 @@ class CheckpointError(ArtifactError):
 
 class DivergedError(DozeroError):
     """A loss or gradient that is not finite: training stops before the update that would spread it."""
+
+
+class PeerLost(DozeroError):
+    """Another process of a run in several is gone or silent: this one cannot go on alone."""
 
 
 class ModelMismatch(DozeroError):

@@ -313,7 +313,9 @@ class RunConfig(Config):
                 f"train.verify_slots ({self.train.verify_slots}) is more than the {self.rows_per_step} rows of a step"
             )
         if self.train.verify_slots and self.train.shard:
-            raise ValueError("train.verify_slots and train.shard do not go together: shards are summed in another order")
+            raise ValueError(
+                "train.verify_slots and train.shard do not go together: shards are summed in another order"
+            )
         return self
 
     @property
