@@ -124,7 +124,7 @@ TEXT: dict[str, tuple[tuple[str, str], tuple[str, str], tuple[str, str]]] = {
     ),
     "too_few_lines": (
         ("ainda é cedo para dizer como vai", "it is too early to say how it goes"),
-        ("{lines} linhas de perda; são precisas {needed}", "{lines} lines of loss; it takes {needed}"),
+        ("linhas de perda registradas: {lines}; são precisas {needed}", "lines of loss logged: {lines}; it takes {needed}"),
         ("treine por mais passos, ou registre mais vezes", "train for more steps, or log more often"),
     ),
     "well": (

@@ -75,7 +75,9 @@ def _sections(
         yield f"* {MARKS[told.level]} **{told.what}**: {told.evidence}." + (f" {told.advice}." if told.command else "")
         if told.command:
             yield f"  `{told.command}`"
-    yield from ("", say("curves"), "")
+    yield ""
+    if pictures or why_not:
+        yield from (say("curves"), "")
     yield from (f"![{picture.stem}]({PLOTS}/{picture.name})\n" for picture in pictures)
     if why_not:
         yield why_not + "\n"
