@@ -29,7 +29,8 @@ from dozero.dataset.batch import Batch, batch_of_step, pack_rows, window_of_step
 from dozero.dataset.shards import Dataset
 from dozero.device import Device, generator
 from dozero.errors import ArtifactError, DivergedError, ModelMismatch
-from dozero.eval.likelihood import Surprise, measure_surprise, total_nats
+from dozero.eval.likelihood import measure_surprise, total_nats
+from dozero.eval.surprise import Surprise
 from dozero.generate.language_model import LanguageModel
 from dozero.hardware import resident_memory_bytes
 from dozero.model.hf import write_model_files
