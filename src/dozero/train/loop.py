@@ -162,7 +162,7 @@ def _open_session(
     session = Session(
         config, run, model, tokenizer, optimizer,
         pack_rows(dataset.train, T), pack_rows(dataset.heldout, T, config.eval.heldout_docs), config.rows_per_step,
-        state, *(StepLog(run / name, logged) for name in LOGS), scales=scales_of(config, dataset, device),
+        config.rows_at_once, state, *(StepLog(run / name, logged) for name in LOGS), scales=scales_of(config, dataset, device),
         stream=dataset.train, saved_at=state.step, passed_over=passed_over(state.rollbacks),
     )  # fmt: skip
     if logged < 0:
@@ -213,7 +213,8 @@ def _one_step(s: Session) -> Iterator[Event]:
     before = snapshot(s.optimizer) if due["observe"] else None
     try:
         result = train_step(
-            s.model, s.optimizer, batch, step, s.state.schedule, limit, keep_gradients=due["observe"]
+            s.model, s.optimizer, batch, step, s.state.schedule, limit, rows_at_once=s.rows_at_once,
+            keep_gradients=due["observe"]
         )  # fmt: skip
     except DivergedError as error:
         yield skip_or_go_back(s, error)

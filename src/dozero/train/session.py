@@ -28,6 +28,7 @@ class Session:
     train_rows: Rows
     heldout_rows: Rows
     rows_per_step: int
+    rows_at_once: int
     state: RunState
     metrics: StepLog
     samples: StepLog
