@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,12 @@ def tiny_workspace(folder: Path, *overrides: str, words: Sequence[str] = WORDS) 
     config = config.model_copy(update={"data": config.data.model_copy(update={"source": str(word_file)})})
     (folder / "run.toml").write_text(to_toml(config), encoding="utf-8")
     return folder / "run.toml"
+
+
+def torchrun_command(processes: int, *program: str) -> list[str]:
+    """Return the command that starts a program (a script, or -m and a module) in several processes of this machine."""
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}")
+    return [*launcher, *program]
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from torch.distributed.tensor import DTensor
 from dozero.model.transformer import Transformer
 from dozero.settings import OptimConfig
 from dozero.train.optim import Optimizer, adam_update, build_optimizer
-from dozero.train.split_update import muon_rate, share_directions, step_along
+from dozero.train.split_update import share_directions, step_along
 from dozero.train.team import Team
 
 GATHERED_ELEMENTS = 16_000_000  # of a stack of matrices gathered at once, where one for each process is not more
@@ -52,7 +52,7 @@ def build_sharded_optimizer(model: Transformer, config: OptimConfig, dtype: torc
 
 def own_rows(p: Tensor) -> Tensor:
     """Return the rows of a tensor that this process holds, as plain memory: what changes them changes it."""
-    return p.detach().to_local() if isinstance(p, DTensor) else p.detach()
+    return (p.to_local() if isinstance(p, DTensor) else p).detach()
 
 
 def first_row(team: Team, rows: int) -> int:
@@ -114,7 +114,7 @@ def update_shards(team: Team, optimizer: Optimizer, step: int, scale: float) -> 
             whole = gather_rows(team, g.transpose(0, 1), rows).transpose(0, 1)
             first = first_row(team, rows)
             directions = share_directions(team, whole)[:, first : first + g.shape[1]]
-            step_along(params, directions, config, muon_rate(config, scale, rows, cols))
+            step_along(params, directions, config, scale, optimizer.params[names[0]].shape)
     adam = [own[name] for name in optimizer.adam]
     adam_update(adam, state["mean"], state["square"], config, config.adam_lr * scale, step + 1)
 

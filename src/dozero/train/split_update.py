@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
-from torch import Tensor
+from torch import Size, Tensor
 
 from dozero.settings import OptimConfig
 from dozero.train.optim import Optimizer, adam_update, orthogonalize
@@ -29,23 +29,19 @@ def update_by_turns(team: Team, optimizer: Optimizer, step: int, scale: float) -
         moved.append((momentum, share_directions(team, grads.lerp_(momentum, config.momentum).to(optimizer.dtype))))
     for i, (names, (momentum, direction)) in enumerate(zip(optimizer.stacks, moved, strict=True)):
         state[f"momentum.{i}"].copy_(momentum)
-        rows, cols = params[names[0]].shape
-        step_along([params[name] for name in names], direction, config, muon_rate(config, scale, rows, cols))
+        step_along([params[name] for name in names], direction, config, scale, params[names[0]].shape)
     adam = [params[name] for name in optimizer.adam]
     adam_update(adam, state["mean"], state["square"], config, config.adam_lr * scale, step + 1)
 
 
-def muon_rate(config: OptimConfig, scale: float, rows: int, cols: int) -> float:
-    """Return Muon's learning rate for whole matrices of a shape: tall ones take a larger step, as in optim.py."""
-    return config.muon_lr * scale * math.sqrt(max(1.0, rows / cols))
-
-
-def step_along(params: Sequence[Tensor], directions: Tensor, config: OptimConfig, lr: float) -> None:
-    """Move matrices, or some of their rows, against their directions; decay them first."""
+def step_along(params: Sequence[Tensor], directions: Tensor, config: OptimConfig, scale: float, whole: Size) -> None:
+    """Move matrices of a shape, or some of their rows, against their directions as Muon does: decayed first, tall ones further."""
+    lr = config.muon_lr * scale
+    rows, cols = whole
     for p, d in zip(params, directions, strict=True):
         if config.weight_decay:
             p.mul_(1 - lr * config.weight_decay)
-        p.sub_(d.to(p.dtype), alpha=lr)
+        p.sub_(d.to(p.dtype), alpha=lr * math.sqrt(max(1.0, rows / cols)))
 
 
 def gradients_of(params: Sequence[Tensor]) -> list[Tensor]:

@@ -7,6 +7,7 @@ do together it gives an order, and the others obey (follow.py). What travels is 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -127,9 +128,18 @@ def noticing_lost_peers(team: Team) -> Iterator[None]:
         raise PeerLost(
             "another process of this run ended or does not answer, so this one ends too",
             where=f"process {team.rank} of {team.size}",
-            got=str(error).strip().splitlines()[0],
+            got=_gist(str(error)),
             next="the same command, which continues from the last checkpoint",
         ) from error
+
+
+def _gist(message: str) -> str:
+    """Return what a library's message says, without the place in its source and the advice.
+
+    >>> _gist("[/a/gloo/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:1830. This is typically caused by")
+    'Connection closed by peer [127.0.0.1]:1830'
+    """
+    return re.sub(r"^\[[^]]*\]\s*", "", message.strip()).splitlines()[0].partition(". ")[0]
 
 
 def announce(team: Team | None, text: str) -> None:
