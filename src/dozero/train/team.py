@@ -30,6 +30,7 @@ LOST = ("gloo", "NCCL", "Connection", "Timed out", "timed out", "Broken pipe", "
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 FIRST_WORD = "dozero/settings"
 SECONDS_BETWEEN_LOOKS = 0.2
+LONGEST_START = timedelta(minutes=10)
 
 
 @dataclass
@@ -88,9 +89,10 @@ def join_team(config: TrainConfig, device: Device) -> Iterator[Team | None]:
     team = Team(device.rank, device.world_size, config.verify_slots, config.shard, device.type)
     with noticing_lost_peers(team):
         try:
-            team.store, _, _ = next(iter(dist.rendezvous("env://", timeout=timeout)))
+            team.store, _, _ = next(iter(dist.rendezvous("env://", timeout=max(timeout, LONGEST_START))))
         except ValueError as error:  # a variable is missing
             raise ConfigError(f"not started by torchrun ({error})", next="torchrun -m dozero train run.toml") from None
+        _await_start(team, team.store)
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"  # orders travel between CPUs in any case
         dist.init_process_group(
             backend, store=team.store, rank=team.rank, world_size=team.size, timeout=timeout,
@@ -103,6 +105,12 @@ def join_team(config: TrainConfig, device: Device) -> Iterator[Team | None]:
             if team.rank == 0 and not team.store.check([FIRST_WORD]):
                 team.store.set(FIRST_WORD, "")
         dist.destroy_process_group()
+
+
+def _await_start(team: Team, store: dist.Store) -> None:
+    """Wait until all processes have started: some may be minutes later than others, whatever their patience in training."""
+    store.set(f"dozero/started/{team.rank}", "")
+    store.wait([f"dozero/started/{rank}" for rank in range(team.size)], LONGEST_START)
 
 
 def _check_size(config: TrainConfig, device: Device) -> None:
