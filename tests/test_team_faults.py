@@ -109,7 +109,7 @@ def test_one_that_falls_silent_ends_the_team_in_time_and_a_checkpoint_is_left(st
     tiny_workspace(tmp_path, *SETTINGS, "train.steps=100000", "train.save_every=100000", "train.peer_timeout_s=5")
     process = start(tmp_path)
     wait_for_step(process, 5)
-    leader, follower = workers_of(process)
+    _, follower = workers_of(process)
     os.kill(follower, signal.SIGSTOP)
     silent = time.monotonic()
     ours = next(line for line in process.stderr if line.startswith("dozero: "))

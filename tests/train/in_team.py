@@ -40,12 +40,12 @@ def train_in_team(folder, name, stop_at, overrides, device, team):
     if team.rank:
         follow(config, dataset, device, team)
         return
-    reached = []
-    stop = lambda: bool(stop_at) and reached[-1] >= stop_at  # noqa: E731 - asked after each step
+    reached = [0]
+    stop = lambda: bool(stop_at) and reached[0] >= stop_at  # noqa: E731 - asked after each step
     tokenizer = train_char_tokenizer(WORDS)
     for event in train(config, dataset, tokenizer, folder / name, device, should_stop=stop, team=team):
         if isinstance(event, Stepped):
-            reached.append(event.step)
+            reached[0] = event.step
 
 
 def shared_update_is_the_update(team):

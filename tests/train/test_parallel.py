@@ -3,6 +3,7 @@
 Real processes of torchrun on this machine; in_team.py is what they run, several runs one after the other.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -106,7 +107,7 @@ def test_every_row_of_a_step_belongs_to_one_slot_of_one_process(rows, size, per_
     bounds = [own_slots(Team(rank=rank, size=size, slots=size * per_process), rows) for rank in range(size)]
     assert bounds[0][0] == 0
     assert bounds[-1][-1] == rows
-    assert all(a[-1] == b[0] for a, b in zip(bounds, bounds[1:], strict=False))
+    assert all(a[-1] == b[0] for a, b in itertools.pairwise(bounds))
     sizes = np.diff(cut(rows, size))
     assert max(sizes) - min(sizes) <= 1, "no process has much more to do"
 
@@ -118,7 +119,7 @@ def test_the_shares_of_any_team_are_the_batch_of_the_step(size, step, tmp_path):
     rows, whole = pack_rows(dataset.train, 16), None
     whole = batch_of_step(rows, 8, 3, step)
     bounds = cut(8, size)
-    shares = [share_of_step(rows, 8, 3, step, begin, end) for begin, end in zip(bounds, bounds[1:], strict=False)]
+    shares = [share_of_step(rows, 8, 3, step, begin, end) for begin, end in itertools.pairwise(bounds)]
     for name in ("ids", "targets", "segments"):
         assert torch.equal(torch.cat([getattr(share, name) for share in shares]), getattr(whole, name))
     assert {share.target_tokens for share in shares} == {whole.target_tokens}, "each divides by the whole step's"
@@ -127,7 +128,7 @@ def test_the_shares_of_any_team_are_the_batch_of_the_step(size, step, tmp_path):
 def test_a_step_with_too_few_rows_is_refused():
     config = tiny_config("train.batch_tokens=48")
     check_shares(Team(size=3), config)
-    with pytest.raises(ConfigError, match="3 rows of 16 tokens cannot be shared out to 4 processes.*64 or more"):
+    with pytest.raises(ConfigError, match=r"3 rows of 16 tokens cannot be shared out to 4 processes.*64 or more"):
         check_shares(Team(size=4), config)
     with pytest.raises(ConfigError, match="a multiple of 32"):
         check_shares(Team(size=2, shard=True), config)

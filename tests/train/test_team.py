@@ -41,15 +41,17 @@ def test_alone_there_is_a_team_only_where_settings_want_one():
 
 
 def test_slots_that_do_not_go_round_are_refused():
-    with pytest.raises(ConfigError, match="expected a multiple of 2 processes; got 3"), join_team(
-        TrainConfig(verify_slots=3), TWO
+    with (
+        pytest.raises(ConfigError, match="expected a multiple of 2 processes; got 3"),
+        join_team(TrainConfig(verify_slots=3), TWO),
     ):
         pass
 
 
 def test_several_processes_on_the_one_device_of_a_mac_are_refused():
-    with pytest.raises(ConfigError, match="one device"), join_team(
-        TrainConfig(), Device("mps", torch.float32, 1, world_size=2)
+    with (
+        pytest.raises(ConfigError, match="one device"),
+        join_team(TrainConfig(), Device("mps", torch.float32, 1, world_size=2)),
     ):
         pass
 
@@ -57,8 +59,9 @@ def test_several_processes_on_the_one_device_of_a_mac_are_refused():
 def test_without_torchrun_the_command_is_named(monkeypatch):
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ConfigError, match=r"not started by torchrun.*torchrun -m dozero train run\.toml"), join_team(
-        TrainConfig(), TWO
+    with (
+        pytest.raises(ConfigError, match=r"not started by torchrun.*torchrun -m dozero train run\.toml"),
+        join_team(TrainConfig(), TWO),
     ):
         pass
 

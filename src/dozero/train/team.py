@@ -26,7 +26,7 @@ from dozero.settings import TrainConfig
 from dozero.train.step import Schedule
 
 # How torch's libraries begin to tell that the other end is gone or silent; anything else is a mistake of ours.
-LOST = ("gloo", "NCCL", "Connection", "Timed out", "timed out", "Broken pipe", "Socket")
+LOST = ("gloo", "NCCL", "Connection", "Timed out", "timed out", "Broken pipe", "Socket", "pair closure")
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 FIRST_WORD = "dozero/settings"
 SECONDS_BETWEEN_LOOKS = 0.2
@@ -46,7 +46,7 @@ class Team:
     device: str = "cpu"
     store: dist.Store | None = None
     is_at_work: bool = True
-    """False once the followers were sent home."""
+    """False once the followers were sent home, or one is lost."""
 
     @property
     def is_sharded(self) -> bool:
@@ -133,6 +133,7 @@ def noticing_lost_peers(team: Team) -> Iterator[None]:
     except RuntimeError as error:
         if not (isinstance(error, dist.DistError) or any(word in str(error) for word in LOST)):
             raise
+        team.is_at_work = False  # whoever is left finds the same; there is no more to say
         raise PeerLost(
             "another process of this run ended or does not answer, so this one ends too",
             where=f"process {team.rank} of {team.size}",
