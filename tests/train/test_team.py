@@ -1,5 +1,7 @@
 """What team.py promises: one process is no team; what is lost, wrong or missing is told. Real teams: test_parallel.py."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -7,6 +9,7 @@ import torch.distributed as dist
 from dozero.device import Device
 from dozero.errors import ConfigError, PeerLost
 from dozero.settings import TrainConfig
+from dozero.train import team as team_module
 from dozero.train.step import Schedule
 from dozero.train.team import (
     FIRST_WORD,
@@ -115,3 +118,16 @@ def test_what_is_announced_is_heard_by_those_who_wait():
 
 def test_alone_a_text_is_ones_own():
     assert share_text(Team(), "ação") == "ação"
+
+
+def test_processes_that_begin_again_do_not_take_old_answers_for_news():
+    """Both attempts meet in one store, as under torchrun --max-restarts; each gets a part of its own."""
+    store, parts = dist.HashStore(), []
+    for _ in range(2):
+        team = [Team(rank=rank, size=3) for rank in range(3)]
+        with ThreadPoolExecutor(3) as pool:
+            met = list(pool.map(lambda one: team_module._meet(one, store), team))
+        met[0].set("word", str(len(parts)))
+        assert [part.get("word").decode() for part in met] == [str(len(parts))] * 3
+        parts.append(met[1])
+    assert [part.get("word").decode() for part in parts] == ["0", "1"]

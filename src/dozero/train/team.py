@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -89,10 +90,10 @@ def join_team(config: TrainConfig, device: Device) -> Iterator[Team | None]:
     team = Team(device.rank, device.world_size, config.verify_slots, config.shard, device.type)
     with noticing_lost_peers(team):
         try:
-            team.store, _, _ = next(iter(dist.rendezvous("env://", timeout=max(timeout, LONGEST_START))))
+            store, _, _ = next(iter(dist.rendezvous("env://", timeout=max(timeout, LONGEST_START))))
         except ValueError as error:  # a variable is missing
             raise ConfigError(f"not started by torchrun ({error})", next="torchrun -m dozero train run.toml") from None
-        _await_start(team, team.store)
+        team.store = _meet(team, store)
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"  # orders travel between CPUs in any case
         dist.init_process_group(
             backend, store=team.store, rank=team.rank, world_size=team.size, timeout=timeout,
@@ -107,10 +108,28 @@ def join_team(config: TrainConfig, device: Device) -> Iterator[Team | None]:
         dist.destroy_process_group()
 
 
-def _await_start(team: Team, store: dist.Store) -> None:
-    """Wait until all processes have started: some may be minutes later than others, whatever their patience in training."""
-    store.set(f"dozero/started/{team.rank}", "")
-    store.wait([f"dozero/started/{rank}" for rank in range(team.size)], LONGEST_START)
+def _meet(team: Team, store: dist.Store) -> dist.Store:
+    """Wait until all processes have started, some perhaps minutes later, and return a part of the store for them alone.
+
+    A store outlives its processes when torchrun begins again: what those before wrote, addresses too, must not be
+    taken for news. So each follower asks by a name never used before, and the leader answers with the part's name.
+    """
+    name = uuid.uuid4().hex
+    if team.rank:
+        store.set(f"dozero/asks/{team.rank}", name)
+        store.wait([f"dozero/answer/{name}"], LONGEST_START)
+        part = store.get(f"dozero/answer/{name}").decode()
+        store.set(f"dozero/{part}/{team.rank}", "")
+        return dist.PrefixStore(part, store)
+    awaited, ends = set(range(1, team.size)), time.monotonic() + LONGEST_START.total_seconds()
+    while awaited:
+        if time.monotonic() > ends:
+            raise dist.DistStoreError(f"Timed out waiting for processes {sorted(awaited)} to start")
+        for rank in [rank for rank in awaited if store.check([f"dozero/asks/{rank}"])]:
+            store.set(f"dozero/answer/{store.get(f'dozero/asks/{rank}').decode()}", name)
+        awaited = {rank for rank in awaited if not store.check([f"dozero/{name}/{rank}"])}
+        time.sleep(SECONDS_BETWEEN_LOOKS / 4)
+    return dist.PrefixStore(name, store)
 
 
 def _check_size(config: TrainConfig, device: Device) -> None:
