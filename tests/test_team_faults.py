@@ -18,6 +18,7 @@ from dozero.testing import tiny_workspace, torchrun_command
 from dozero.train.checkpoint import list_checkpoints
 from dozero.train.log import read_log
 
+pytestmark = pytest.mark.slow
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1", "TORCHELASTIC_ENABLE_FILE_TIMER": "0"}
 COMMAND = torchrun_command(2, "-m", "dozero", "train", "run.toml", "--json")

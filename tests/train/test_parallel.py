@@ -32,6 +32,7 @@ from dozero.train.loop import train
 from dozero.train.parallel import check_shares, cut, own_slots
 from dozero.train.team import Team
 
+pytestmark = pytest.mark.slow  # two starts of torchrun, shared by all
 HERE = Path(__file__).resolve().parent
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parent.parent / "src"), "OMP_NUM_THREADS": "1"}
 CPU = Device("cpu", torch.float32, 1)
