@@ -18,7 +18,8 @@ from dozero.testing import WORDS, tiny_config
 from dozero.tokenizer.tokenizer import train_char_tokenizer
 from dozero.train.events import Stepped
 from dozero.train.follow import follow
-from dozero.train.loop import build_model, train
+from dozero.train.learner import build_model
+from dozero.train.loop import train
 from dozero.train.optim import build_optimizer, update
 from dozero.train.split_update import update_by_turns
 from dozero.train.team import join_team, share_out, share_text

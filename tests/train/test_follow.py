@@ -1,5 +1,7 @@
 """What follow.py promises: whatever the leader orders is done, until it says stop. Whole runs: test_parallel.py."""
 
+import math
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -30,7 +32,9 @@ def orders(monkeypatch):
 
 def order(which, step=0):
     schedule = Schedule(12)
-    return torch.tensor([which, step, schedule.total_steps, schedule.from_step, 0.0], dtype=torch.float64)
+    return torch.tensor(
+        [which, step, schedule.total_steps, schedule.from_step, 0.0, step, math.inf], dtype=torch.float64
+    )
 
 
 def test_the_follower_goes_home_when_told(orders, tmp_path):

@@ -10,7 +10,7 @@ from dozero.device import Device
 from dozero.errors import CheckpointError
 from dozero.model.hf import INDEX
 from dozero.testing import tiny_config
-from dozero.train.loop import build_model
+from dozero.train.learner import build_model
 from dozero.train.optim import build_optimizer
 from dozero.train.pieces import STATE_INDEX, holds_pieces, read_pieces, state_pieces, weight_pieces, write_pieces
 from dozero.train.team import Team

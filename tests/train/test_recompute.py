@@ -9,7 +9,7 @@ import torch
 
 from dozero.device import Device
 from dozero.testing import tiny_config
-from dozero.train.loop import build_model
+from dozero.train.learner import build_model
 
 SOURCE = Path(__file__).resolve().parent.parent.parent / "src"
 CPU = Device("cpu", torch.float32, 1)
@@ -18,7 +18,7 @@ PEAK = """
 import resource, sys, torch
 from dozero.device import Device
 from dozero.testing import tiny_config
-from dozero.train.loop import build_model
+from dozero.train.learner import build_model
 settings = ("model.n_layers=12", "model.d_model=128", "model.d_ff=384", "model.n_heads=4", "model.n_kv_heads=4",
             "model.head_dim=32", "model.max_seq_len=256", "train.batch_tokens=2048")
 torch.set_num_threads(1)

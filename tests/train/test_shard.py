@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dozero.device import Device
 from dozero.testing import tiny_config
-from dozero.train.loop import build_model
+from dozero.train.learner import build_model
 from dozero.train.optim import build_optimizer, update
 from dozero.train.shard import (
     build_sharded_optimizer,

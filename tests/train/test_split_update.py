@@ -5,7 +5,7 @@ import torch
 
 from dozero.device import Device
 from dozero.testing import tiny_config
-from dozero.train.loop import build_model
+from dozero.train.learner import build_model
 from dozero.train.optim import build_optimizer, orthogonalize, update
 from dozero.train.split_update import gradients_of, share_directions, update_by_turns
 from dozero.train.team import Team

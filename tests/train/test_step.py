@@ -14,7 +14,7 @@ from dozero.dataset.batch import IGNORE, Batch
 from dozero.device import Device
 from dozero.errors import DivergedError
 from dozero.testing import tiny_config
-from dozero.train.loop import build_model
+from dozero.train.learner import build_model
 from dozero.train.optim import build_optimizer, lr_scale
 from dozero.train.step import Schedule, add_gradients, forget_gradients, train_step
 

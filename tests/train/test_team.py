@@ -13,6 +13,7 @@ from dozero.train import team as team_module
 from dozero.train.step import Schedule
 from dozero.train.team import (
     FIRST_WORD,
+    Call,
     Order,
     Team,
     announce,
@@ -89,9 +90,10 @@ def test_mistakes_of_our_own_are_not_blamed_on_peers():
 def test_an_order_carries_where_the_run_stands_to_the_last_bit(schedule, monkeypatch):
     sent = []
     monkeypatch.setattr(dist, "broadcast", lambda tensor, src: sent.append(tensor.clone()))
-    tell(Team(size=2), Order.STEP, 345, schedule)
+    call = Call(Order.STEP, 345, schedule, window=351, loss_limit=3.0123456789012345)
+    tell(Team(size=2), call)
     monkeypatch.setattr(dist, "broadcast", lambda tensor, src: tensor.copy_(sent[0]))
-    assert hear(Team(rank=1, size=2)) == (Order.STEP, 345, schedule)
+    assert hear(Team(rank=1, size=2)) == call
 
 
 def test_a_team_is_sent_home_once_and_its_absence_is_no_error(monkeypatch):

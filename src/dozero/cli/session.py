@@ -21,6 +21,7 @@ from dozero.settings import RunConfig
 from dozero.train.events import Finished, Stopped
 from dozero.train.follow import follow
 from dozero.train.loop import clear_run, train
+from dozero.train.memory import explain_memory_errors
 from dozero.train.plan import plan_minutes
 from dozero.train.report import REPORT, write_run_report
 from dozero.train.sinks import check_sinks, pass_through
@@ -127,7 +128,7 @@ def follow_leader(job: Job, team: Team, device: Device) -> None:
     if not settings:  # it had nothing to train, or could not
         return
     config = RunConfig.model_validate_json(settings)
-    with stop_on_signals() as stop:
+    with stop_on_signals() as stop, explain_memory_errors(config, job.workspace.run):
         follow(config, open_dataset(job.workspace.dataset), device, team)
     if stop():
         raise Interrupted(stop.exit_code)

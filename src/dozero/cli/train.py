@@ -68,6 +68,7 @@ def execute(
     from dozero.cli.language import narration, pick_language
     from dozero.cli.options import check_minutes, check_stage
     from dozero.cli.session import follow_leader, open_job, prepare_up_to, ready_device
+    from dozero.errors import ConfigError
     from dozero.train.team import join_team
 
     check_minutes(minutes)
@@ -80,6 +81,11 @@ def execute(
             prepare_up_to(display, job, to)
             return
         device = ready_device(job.config)
+        if prove_kills is not None and device.world_size > 1:
+            raise ConfigError(
+                "the proof kills and continues one process, not a team", where="--prove-resume",
+                got=f"{device.world_size} processes", next="dozero train --prove-resume, without torchrun",
+            )  # fmt: skip
         with join_team(job.config.train, device) as team:
             if team is not None and team.rank:
                 follow_leader(job, team, device)

@@ -121,7 +121,7 @@ def _open_session(
         config, run, model, tokenizer, optimizer,
         pack_rows(dataset.train, T), pack_rows(dataset.heldout, T, config.eval.heldout_docs), config.rows_per_step,
         config.rows_at_once, state, *(StepLog(run / name, logged) for name in LOGS),
-        scales=scales_of(config, dataset, device), stream=dataset.train, saved_at=state.step,
+        scales=scales_of(config, dataset, device, team.size if team else 1), stream=dataset.train, saved_at=state.step,
         passed_over=passed_over(state.rollbacks), team=team,
     )  # fmt: skip
     if logged < 0:
@@ -243,8 +243,9 @@ def _save_when_due(s: Session) -> Saved | Unsaved:
     try:
         return _save(s)
     except ArtifactError as error:
-        last_of_all = s.state.step == s.state.schedule.total_steps
-        if s.config.train.on_full_disk == "stop" or last_of_all or not (s.team is None or s.team.is_at_work):
+        is_last = s.state.step == s.state.schedule.total_steps
+        others_wait = s.team is not None and s.team.is_sharded and not s.team.is_at_work  # inside the save
+        if s.config.train.on_full_disk == "stop" or is_last or others_wait:
             raise
         return Unsaved(s.state.step, str(error))
 

@@ -8,6 +8,7 @@ they are added one after the other.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -26,8 +27,8 @@ from dozero.train.optim import Optimizer, update
 from dozero.train.pieces import read_pieces
 from dozero.train.shard import clip_shards, update_shards
 from dozero.train.split_update import update_by_turns
-from dozero.train.step import Schedule, StepResult, add_gradients, forget_gradients, rate_of_step, refuse_infinite
-from dozero.train.team import Order, Team, noticing_lost_peers, share_out, share_text, tell
+from dozero.train.step import StepResult, add_gradients, forget_gradients, rate_of_step, refuse_bad_step
+from dozero.train.team import Call, Order, Team, noticing_lost_peers, share_out, share_text, tell
 
 BUCKET_ELEMENTS = 8_000_000  # of gradients added at once: enough to be fast, little beside the model
 
@@ -64,11 +65,11 @@ def own_slots(team: Team, rows: int) -> list[int]:
     return cut(rows, slots)[team.rank * each : (team.rank + 1) * each + 1]
 
 
-def give_state(team: Team, model: Transformer, optimizer: Optimizer, state: RunState, checkpoint: Path) -> None:
+def give_state(team: Team, model: Transformer, optimizer: Optimizer, state: RunState, checkpoint: Path | None) -> None:
     """Bring the followers to where the leader is: by its weights, or if they hold shares by the checkpoint it read."""
-    tell(team, Order.LOAD, state.step, state.schedule)
+    tell(team, Call(Order.LOAD, state.step, state.schedule))
     if team.is_sharded:
-        share_text(team, str(checkpoint.resolve()) if state.step else "")
+        share_text(team, str(checkpoint.resolve()) if checkpoint else "")
     else:
         share_out(team, _everything(model, optimizer))
 
@@ -88,34 +89,40 @@ def _everything(model: Transformer, optimizer: Optimizer) -> list[Tensor]:
 
 
 def step_together(
-    team: Team, model: Transformer, optimizer: Optimizer, rows: Rows, config: RunConfig, step: int, schedule: Schedule
-) -> tuple[StepResult, int]:
-    """Update the weights once, as every process of the team does, and return what was measured and the step's targets.
-
-    Raises DivergedError in all processes alike, and PeerLost when another one is gone; unless the weights are shards,
-    they and their state are then those before the step.
-    """
-    if team.rank == 0:
-        tell(team, Order.STEP, step, schedule)
-    bounds = own_slots(team, config.rows_per_step)
-    batch = share_of_step(rows, config.rows_per_step, config.seed, step, bounds[0], bounds[-1])
-    parts = [batch.rows(begin - bounds[0], end - bounds[0]) for begin, end in pairwise(bounds)]
-    try:
-        with noticing_lost_peers(team):
-            result = _update_together(team, model, optimizer, parts, config.rows_at_once, step, schedule)
-    finally:
-        forget_gradients(optimizer)
-    return result, batch.target_tokens
-
-
-def _update_together(
     team: Team,
     model: Transformer,
     optimizer: Optimizer,
-    parts: list[Batch],
-    rows_at_once: int,
-    step: int,
-    schedule: Schedule,
+    rows: Rows,
+    config: RunConfig,
+    call: Call,
+    *,
+    keep_gradients: bool = False,
+) -> tuple[StepResult, Batch, float]:
+    """Update the weights once, as every process of the team does.
+
+    Returns what was measured, this process's rows and when they were there. Raises DivergedError in all processes
+    alike, before the update, and PeerLost when another one is gone; unless the weights are shards, they and their
+    state are then those before the step.
+    """
+    if team.rank == 0:
+        tell(team, call)
+    kept = False
+    try:
+        with noticing_lost_peers(team):
+            bounds = own_slots(team, config.rows_per_step)
+            batch = share_of_step(rows, config.rows_per_step, config.seed, call.window, bounds[0], bounds[-1])
+            parts = [batch.rows(begin - bounds[0], end - bounds[0]) for begin, end in pairwise(bounds)]
+            loaded = time.perf_counter()
+            result = _update_together(team, model, optimizer, parts, config.rows_at_once, call)
+            kept = keep_gradients
+    finally:
+        if not kept:
+            forget_gradients(optimizer)
+    return result, batch, loaded
+
+
+def _update_together(
+    team: Team, model: Transformer, optimizer: Optimizer, parts: list[Batch], rows_at_once: int, call: Call
 ) -> StepResult:
     params = list(optimizer.params.values())
     device = params[0].device
@@ -126,15 +133,18 @@ def _update_together(
         sum_over_team(team, [loss] if team.is_sharded else [loss, *(_gradient(p) for p in params)])
     clip = optimizer.config.clip
     norm = clip_shards(team, optimizer) if team.is_sharded else nn.utils.clip_grad_norm_(params, clip, foreach=True)
-    grad_norm, scale = norm.item(), rate_of_step(optimizer, step, schedule)
-    refuse_infinite(optimizer, step, loss.item(), grad_norm)
+    measured = torch.cat([loss, norm.view(1)])
+    share_out(team, [measured])  # whether the step is bad is decided on the same numbers everywhere
+    loss_value, grad_norm = measured.tolist()
+    refuse_bad_step(optimizer, call.step, loss_value, grad_norm, call.loss_limit)
+    scale = rate_of_step(optimizer, call.step, call.schedule)
     if team.is_sharded:
-        update_shards(team, optimizer, step, scale)
+        update_shards(team, optimizer, call.step, scale)
     elif team.slots or team.size == 1:
-        update(optimizer, step, scale)
+        update(optimizer, call.step, scale)
     else:
-        update_by_turns(team, optimizer, step, scale)
-    return StepResult(loss.item(), grad_norm, scale)
+        update_by_turns(team, optimizer, call.step, scale)
+    return StepResult(loss_value, grad_norm, scale)
 
 
 def sum_over_team(team: Team, tensors: list[Tensor]) -> None:

@@ -12,7 +12,7 @@ from dozero.device import Device
 from dozero.errors import ConfigError
 from dozero.model.cost import model_cost
 from dozero.settings import ModelConfig, RunConfig
-from dozero.train.loop import build_model
+from dozero.train.learner import build_model
 from dozero.train.optim import build_optimizer
 from dozero.train.step import Schedule, train_step
 

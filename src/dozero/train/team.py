@@ -6,6 +6,7 @@ do together it gives an order, and the others obey (follow.py). What travels is 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -22,7 +23,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from dozero.device import Device
-from dozero.errors import ConfigError, PeerLost
+from dozero.errors import ConfigError, DivergedError, PeerLost
 from dozero.settings import TrainConfig
 from dozero.train.step import Schedule
 
@@ -65,6 +66,19 @@ class Order(IntEnum):
     SAMPLE = 4
     SAVE = 5
     FINISH = 6
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the leader tells all: what to do next, and where the run stands."""
+
+    order: Order
+    step: int
+    schedule: Schedule
+    window: int = 0
+    """Of data, that a step is made of."""
+    loss_limit: float = math.inf
+    """Of a step: what is above is a jump."""
 
 
 def lone_team(config: TrainConfig) -> Team | None:
@@ -146,19 +160,42 @@ def _check_size(config: TrainConfig, device: Device) -> None:
 
 @contextmanager
 def noticing_lost_peers(team: Team) -> Iterator[None]:
-    """Turn what the libraries say of a process that ended or fell silent into PeerLost."""
+    """Turn what the libraries say of a process that ended or fell silent into PeerLost.
+
+    Whatever else goes wrong inside leaves the others waiting for this process, in the middle of something: no further
+    word may reach them (gloo aborts a process that gets what it did not wait for). They find it gone when it ends.
+    """
     try:
         yield
-    except RuntimeError as error:
-        if not (isinstance(error, dist.DistError) or any(word in str(error) for word in LOST)):
+    except DivergedError:  # all of them have it, and wait for what is next
+        raise
+    except BaseException as error:
+        team.is_at_work = False
+        if not _tells_of_loss(error):
             raise
-        team.is_at_work = False  # whoever is left finds the same; there is no more to say
         raise PeerLost(
             "another process of this run ended or does not answer, so this one ends too",
             where=f"process {team.rank} of {team.size}",
             got=_gist(str(error)),
             next="the same command, which continues from the last checkpoint",
         ) from error
+
+
+def _tells_of_loss(error: BaseException) -> bool:
+    if not isinstance(error, RuntimeError):
+        return False
+    return isinstance(error, dist.DistError) or any(word in str(error) for word in LOST)
+
+
+@contextmanager
+def with_all(team: Team | None, order: Order, step: int, schedule: Schedule) -> Iterator[None]:
+    """Have the followers join in what the leader does alone unless the model is in shards."""
+    if team is None or not team.is_sharded:
+        yield
+        return
+    tell(team, Call(order, step, schedule))
+    with noticing_lost_peers(team):
+        yield
 
 
 def _gist(message: str) -> str:
@@ -185,26 +222,29 @@ def await_announcement(team: Team) -> str:
         return team.store.get(FIRST_WORD).decode()
 
 
-def tell(team: Team, order: Order, step: int, schedule: Schedule) -> None:
-    """Give all followers an order, and with it where the run stands."""
+def tell(team: Team, call: Call) -> None:
+    """Have all followers do something."""
     if team.is_at_work:
+        schedule = call.schedule
         places = [schedule.total_steps, schedule.from_step, schedule.from_progress]
-        share_out(team, [torch.tensor([order, step, *places], dtype=torch.float64)])
+        words = [call.order, call.step, *places, call.window, call.loss_limit]
+        share_out(team, [torch.tensor(words, dtype=torch.float64)])
 
 
-def hear(team: Team) -> tuple[Order, int, Schedule]:
-    """Wait for the leader's next order."""
-    heard = torch.zeros(5, dtype=torch.float64)
+def hear(team: Team) -> Call:
+    """Wait for what the leader has all do next."""
+    heard = torch.zeros(7, dtype=torch.float64)
     share_out(team, [heard])
-    order, step, total_steps, from_step, from_progress = heard.tolist()
-    return Order(int(order)), int(step), Schedule(int(total_steps), int(from_step), from_progress)
+    order, step, total_steps, from_step, from_progress, window, loss_limit = heard.tolist()
+    schedule = Schedule(int(total_steps), int(from_step), from_progress)
+    return Call(Order(int(order)), int(step), schedule, int(window), loss_limit)
 
 
 def dismiss(team: Team | None) -> None:
     """Send the followers home, those that still are there."""
     if team is not None and team.is_at_work:
         with suppress(PeerLost):
-            tell(team, Order.STOP, 0, Schedule(1))
+            tell(team, Call(Order.STOP, 0, Schedule(1)))
         team.is_at_work = False
 
 
