@@ -5,9 +5,12 @@ Real processes of torchrun on this machine; in_team.py is what they run, several
 
 import itertools
 import json
+import math
 import os
 import shutil
 import subprocess
+from contextlib import suppress
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +22,19 @@ from safetensors.torch import load_file
 
 from dozero.artifact import open_artifact, read_manifest
 from dozero.dataset.batch import batch_of_step, pack_rows, share_of_step
-from dozero.dataset.shards import open_dataset
 from dozero.device import Device
-from dozero.errors import ConfigError
+from dozero.errors import ConfigError, DivergedError
 from dozero.generate.language_model import LanguageModel
 from dozero.testing import WORDS, tiny_config, tiny_dataset, torchrun_command
-from dozero.tokenizer.tokenizer import train_char_tokenizer
-from dozero.train.checkpoint import list_checkpoints
+from dozero.train.checkpoint import RunState, list_checkpoints, save_checkpoint
 from dozero.train.events import Started, Stepped, Stopped
+from dozero.train.learner import build_model
 from dozero.train.log import read_log
 from dozero.train.loop import train
+from dozero.train.optim import build_optimizer
 from dozero.train.parallel import check_shares, cut, own_slots
-from dozero.train.team import Team
+from dozero.train.step import Schedule
+from dozero.train.team import Team, lone_team
 
 pytestmark = pytest.mark.slow  # two starts of torchrun, shared by all
 HERE = Path(__file__).resolve().parent
@@ -38,6 +42,20 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parent.parent / "src"), "OMP_
 CPU = Device("cpu", torch.float32, 1)
 FAST, SLOTS, SHARD = "", "train.verify_slots=4", "train.shard=true"
 RELATIVE = 1e-5
+# One row for each of two processes, so that one of them alone has the bad one; two slots make the bits comparable.
+_BAD = ("train.batch_tokens=32", "train.save_every=4", "train.keep=1", "generate.temperature=0")
+_SKIP, _BACK, _TWO = "train.on_divergence=skip", "train.on_divergence=rollback", "train.verify_slots=2"
+BAD = {
+    "bad-skip": (*_BAD, _TWO, _SKIP),
+    "bad-skip-2": (*_BAD, _TWO, _SKIP),
+    "bad-back": (*_BAD, _TWO, _BACK),
+    "bad-back-2": (*_BAD, _TWO, _BACK),
+    "bad-back-fast-2": (*_BAD, _BACK),
+    "bad-back-shard-2": (*_BAD, _BACK, SHARD),
+    "bad-raise": (*_BAD, _TWO),
+    "bad-raise-2": (*_BAD, _TWO),
+    "bad-raise-shard-2": (*_BAD, SHARD),
+}
 
 
 def in_team(processes, folder, *runs):
@@ -47,24 +65,38 @@ def in_team(processes, folder, *runs):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def alone(folder, name, stop_at, *overrides):
-    """Run in this process what a team runs, and return its events."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
+def what_teams_run():
+    """The module in_team.py."""
     spec = spec_from_file_location("in_team", HERE / "in_team.py")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def alone(folder, name, stop_at, *overrides):
+    """Run in this process what a team runs, and return its events."""
+    module = what_teams_run()
     torch.set_num_threads(1)
     config = module.config_of(*[o for o in overrides if o])
     steps = []
     stop = lambda: bool(stop_at) and steps[-1] >= stop_at  # noqa: E731 - asked after each step
     events = []
-    data = open_dataset(folder / "dataset"), train_char_tokenizer(WORDS)
-    for event in train(config, *data, folder / name, CPU, should_stop=stop):
-        events.append(event)
-        if isinstance(event, Stepped):
-            steps.append(event.step)
+    with suppress(DivergedError):
+        for event in train(config, *module.data_of(folder, name), folder / name, CPU, should_stop=stop):
+            events.append(event)
+            if isinstance(event, Stepped):
+                steps.append(event.step)
     return events
+
+
+def poison(folder, name, *overrides):
+    """Begin a run whose model has an infinite number in the row of z, as its checkpoint of step 0."""
+    module = what_teams_run()
+    config, (dataset, tokenizer) = module.config_of(*overrides), module.data_of(folder, name)
+    model = build_model(config, dataset.vocab_size, CPU)
+    model.model.embed_tokens.weight.data[tokenizer.encode("z").tolist()[0]] = math.inf
+    state, optimizer = RunState(0, Schedule(config.train.steps)), build_optimizer(model, config.optim)
+    save_checkpoint(folder / name, state, model, optimizer, tokenizer, 1, team=lone_team(config.train))
 
 
 @pytest.fixture(scope="module")
@@ -72,17 +104,27 @@ def folder(tmp_path_factory):
     """Runs alone, in two processes and in four, some of them passed from one to the other on the way."""
     folder = tmp_path_factory.mktemp("team")
     tiny_dataset(folder / "dataset", WORDS)
+    tiny_dataset(folder / "bad", (*WORDS, what_teams_run().POISON))
+    for name, overrides in BAD.items():
+        poison(folder, name, *overrides)
+    for name in ("bad-skip", "bad-back", "bad-raise"):
+        alone(folder, name, 0, *BAD[name])
     alone(folder, "alone", 0)
     alone(folder, "alone-slots", 0, SLOTS)
+    ways = (("fast", FAST), ("slots", SLOTS), ("shard", SHARD))
     for name, how in (("fast-121", FAST), ("slots-121", SLOTS), ("shard-124", SHARD)):
         alone(folder, name, 5, how)
-    two = [(name, "0", how) for name, how in (("fast-2", FAST), ("slots-2", SLOTS), ("shard-2", SHARD))]
+    two = [(f"{name}-2", "0", how) for name, how in ways]
     moved = [(name, "13", how) for name, how in (("fast-121", FAST), ("slots-121", SLOTS), ("shard-124", SHARD))]
+    moved += [(f"{name}-242", "5", how) for name, how in ways]
     portions = ("micro-2", "0", "train.micro_batch_tokens=16,train.checkpoint_activations=true")
-    in_team(2, folder, *two, *moved, portions, ("again-2", "0", FAST), ("shard-21", "7", SHARD))
+    bad = [(name, "0", ",".join(overrides)) for name, overrides in BAD.items() if name.endswith("-2")]
+    in_team(2, folder, *two, *moved, portions, *bad, ("again-2", "0", FAST), ("shard-21", "7", SHARD))
     for name, how in (("fast-121", FAST), ("slots-121", SLOTS)):
         alone(folder, name, 0, how)
-    in_team(4, folder, ("slots-4", "0", SLOTS), ("shard-124", "0", SHARD), ("fast-4", "0", FAST))
+    moved = [(f"{name}-242", "13", how) for name, how in ways]
+    in_team(4, folder, ("slots-4", "0", SLOTS), ("shard-124", "0", SHARD), ("fast-4", "0", FAST), *moved)
+    in_team(2, folder, *((f"{name}-242", "0", how) for name, how in ways))
     shutil.copytree(folder / "shard-21", folder / "shard-2-stopped")
     alone(folder, "shard-21", 0, SHARD)
     return folder
@@ -137,7 +179,7 @@ def test_a_step_with_too_few_rows_is_refused():
 
 # --- R12: another number of processes ------------------------------------------------------------------------------
 
-FASTS = ("fast-2", "fast-4", "fast-121", "shard-2", "shard-21", "shard-124", "micro-2")
+FASTS = (*("fast-2", "fast-4", "fast-121", "fast-242", "shard-2", "shard-21", "shard-124", "shard-242", "micro-2"),)
 
 
 @pytest.mark.parametrize("run", FASTS)
@@ -154,7 +196,7 @@ def test_the_curve_is_that_of_one_process(run, folder):
         assert loss == pytest.approx(reference_heldout[step], rel=RELATIVE)
 
 
-@pytest.mark.parametrize("run", ["slots-2", "slots-4", "slots-121"])
+@pytest.mark.parametrize("run", ["slots-2", "slots-4", "slots-121", "slots-242"])
 def test_in_slots_the_bits_are_those_of_one_process(run, folder):
     assert bits_of(folder / run) == bits_of(folder / "alone-slots")
 
@@ -176,6 +218,47 @@ def test_another_number_of_processes_is_told_because_bits_may_differ(folder, tmp
     shutil.copytree(folder / "slots-2", tmp_path / "slots")
     (started,) = (e for e in alone(tmp_path, "slots", 0, SLOTS) if isinstance(e, Started))
     assert started.differences == (), "in slots they do not"
+
+
+# --- R08: bad steps --------------------------------------------------------------------------------------------------
+
+
+def turns_of(run):
+    """What the metrics tell of bad steps, and the last checkpoint of them."""
+    told = [line for line in read_log(run / "metrics.jsonl") if "diverged" in line]
+    state = json.loads((list_checkpoints(run)[0] / "state.json").read_text(encoding="utf-8"))
+    return [{key: line.get(key) for key in ("step", "action", "at", "passed_over", "documents")} for line in told], [
+        [rollback[key] for key in ("step", "back_to", "windows")] for rollback in state["rollbacks"]
+    ]
+
+
+@pytest.mark.parametrize("policy", ["skip", "back"])
+def test_in_slots_a_team_gets_over_bad_steps_to_the_bits_of_one_process(policy, folder):
+    assert bits_of(folder / f"bad-{policy}-2") == bits_of(folder / f"bad-{policy}")
+    told, rollbacks = turns_of(folder / f"bad-{policy}-2")
+    assert told, "there were some"
+    assert bool(rollbacks) == (policy == "back")
+
+
+@pytest.mark.parametrize("run", ["bad-back-fast-2", "bad-back-shard-2"])
+def test_a_team_goes_back_together(run, folder):
+    """The followers too have the weights and the state of the checkpoint: else the curve would leave that of one process."""
+    assert turns_of(folder / run) == turns_of(folder / "bad-back")
+    assert turns_of(folder / run)[1]
+    steps, reference = (curve_of(folder / name)[0] for name in (run, "bad-back"))
+    assert list(steps) == list(reference) == list(range(1, 22))
+    assert [line["loss"] for line in steps.values()] == pytest.approx(
+        [line["loss"] for line in reference.values()], rel=RELATIVE
+    )
+
+
+@pytest.mark.parametrize("run", ["bad-raise-2", "bad-raise-shard-2"])
+def test_a_team_ends_at_a_bad_step_with_a_checkpoint(run, folder):
+    assert turns_of(folder / run) == turns_of(folder / "bad-raise")
+    assert [line["action"] for line in turns_of(folder / run)[0]] == ["raise"]
+    newest, theirs = (list_checkpoints(folder / name)[0] for name in (run, "bad-raise"))
+    assert newest.name == theirs.name
+    open_artifact(newest, "checkpoint")
 
 
 # --- shards --------------------------------------------------------------------------------------------------------
