@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from dozero.artifact import Manifest
 from dozero.cli.display import SPARK_WIDTH, SPARKS, Display, command_line, event_tree, show_stop, sparkline
-from dozero.eval.likelihood import Surprise
-from dozero.pipeline.stages import StageDone
+from dozero.eval.surprise import Surprise
+from dozero.pipeline.events import StageDone
 from dozero.train.events import (
     Diverged,
     Evaluated,
     Event,
     Finished,
+    LayerFacts,
     Observed,
     Replanned,
     Sampled,
@@ -28,7 +29,6 @@ from dozero.train.events import (
     Stopped,
     Unsaved,
 )
-from dozero.train.observe import LayerFacts
 
 HELDOUT = Surprise(nats=20.0, tokens=16, documents=4, characters=16, bytes=12)
 EVENTS = (

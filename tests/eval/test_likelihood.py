@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dozero.dataset.batch import pack_rows
 from dozero.dataset.stream import encode_documents
 from dozero.eval import likelihood
-from dozero.eval.likelihood import Surprise, measure_surprise, total_nats
+from dozero.eval.likelihood import measure_surprise, total_nats
 from dozero.model.transformer import Transformer
 from dozero.settings import ModelConfig
 from dozero.tokenizer.tokenizer import END_ID, train_char_tokenizer
@@ -90,18 +90,6 @@ def test_a_uniform_guess_costs_log2_of_the_vocabulary_for_every_token(documents)
     assert surprise.bits_per_byte == pytest.approx(math.log2(V) * tokens / size, rel=1e-6)
     assert surprise.bits_per_character == pytest.approx(math.log2(V), rel=1e-6)
     assert surprise.nats_per_document == pytest.approx(math.log(V) * tokens / len(documents), rel=1e-6)
-
-
-def test_units_by_hand():
-    """16 bits for two words of 3 and 3 letters, one of them of two bytes: 8 characters with the ends, 7 bytes.
-
-    A tokenizer with a token for each word, and one for the end, would take 4 tokens.
-    """
-    surprise = Surprise(nats=16 * math.log(2), tokens=4, documents=2, characters=8, bytes=7)
-    assert surprise.bits_per_character == pytest.approx(2)
-    assert surprise.bits_per_byte == pytest.approx(16 / 7)
-    assert surprise.nats_per_document == pytest.approx(8 * math.log(2))
-    assert surprise.nats_per_token == pytest.approx(4 * math.log(2))
 
 
 def test_measuring_leaves_no_gradients():

@@ -35,7 +35,8 @@ def test_links_are_followed_to_the_end_and_no_further(tmp_path):
 def test_a_workspace_leads_to_its_weights(tmp_path):
     from dozero.config import load_config
     from dozero.device import pick_device
-    from dozero.pipeline.stages import StageDone, run_stages
+    from dozero.pipeline.events import StageDone
+    from dozero.pipeline.stages import run_stages
 
     file = tiny_workspace(tmp_path / "ws")
     config = load_config(file)

@@ -15,9 +15,9 @@ from dozero.config import load_config
 from dozero.corpus.build import corpus_settings
 from dozero.device import Device
 from dozero.errors import ArtifactError, ConfigError
+from dozero.pipeline.events import StageDone
 from dozero.pipeline.stages import (
     Prepared,
-    StageDone,
     Workspace,
     find_model,
     generate_settings,

@@ -1,7 +1,7 @@
 """The model card says what the manifest says."""
 
 from dozero.artifact import Manifest
-from dozero.eval.likelihood import Surprise
+from dozero.eval.surprise import Surprise
 from dozero.train.card import model_card
 
 

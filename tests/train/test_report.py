@@ -9,7 +9,7 @@ import torch
 
 from dozero.device import Device, MachinePeak, MatmulSpeed
 from dozero.errors import ArtifactError
-from dozero.eval.likelihood import Surprise
+from dozero.eval.surprise import Surprise
 from dozero.testing import limit_file_size, tiny_config, tiny_dataset
 from dozero.train.loop import train
 from dozero.train.peak import keep_peak

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from dozero.cli.messages import number, say
 from dozero.corpus.events import UnitDone, Unread
-from dozero.pipeline.stages import StageDone
+from dozero.pipeline.events import StageDone
 from dozero.train.events import (
     Diverged,
     Evaluated,

@@ -10,7 +10,7 @@ from dozero.cli.sections import head
 
 if TYPE_CHECKING:
     from dozero.cli.display import Display
-    from dozero.eval.likelihood import Surprise
+    from dozero.eval.surprise import Surprise
     from dozero.pipeline.stages import Prepared, Workspace
     from dozero.settings import RunConfig
 

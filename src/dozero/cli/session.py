@@ -15,7 +15,8 @@ from dozero.dataset.shards import open_dataset
 from dozero.device import Device, apply_device, pick_device
 from dozero.errors import DozeroError, Interrupted
 from dozero.hardware import usable_cores
-from dozero.pipeline.stages import Prepared, StageDone, Workspace, prepare
+from dozero.pipeline.events import StageDone
+from dozero.pipeline.stages import Prepared, Workspace, prepare
 from dozero.pipeline.workspace import RUN_FILE
 from dozero.settings import RunConfig
 from dozero.train.events import Finished, Stopped

@@ -16,8 +16,9 @@ from dozero.corpus.forgotten import read_forgotten, write_forgotten
 from dozero.corpus.report import Summary, read_report, write_report
 from dozero.corpus.store import Corpus, RowWriter, Stored, open_corpus, read_rows
 from dozero.errors import ArtifactError, ConfigError, DataError
+from dozero.pipeline.events import StageDone
 from dozero.pipeline.lineage import Lineage, trace_lineage
-from dozero.pipeline.stages import Prepared, StageDone, Workspace, prepare
+from dozero.pipeline.stages import Prepared, Workspace, prepare
 from dozero.pipeline.workspace import RUN_FILE
 
 LISTED = 10

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dozero.artifact import Manifest, is_current, lock
+from dozero.artifact import is_current, lock
 from dozero.config import build_config, load_config
 from dozero.corpus.build import build_corpus, corpus_inputs, corpus_settings
 from dozero.corpus.events import UnitDone, Unread
@@ -22,6 +22,7 @@ from dozero.corpus.store import Corpus, open_corpus
 from dozero.dataset.shards import Dataset, build_dataset, dataset_settings, open_dataset
 from dozero.device import Device
 from dozero.errors import ArtifactError, ConfigError
+from dozero.pipeline.events import StageDone
 from dozero.settings import DataConfig, GenerateConfig, RunConfig
 from dozero.tokenizer.build import build_tokenizer
 from dozero.tokenizer.tokenizer import Tokenizer, open_tokenizer
@@ -63,16 +64,6 @@ class Workspace:
     def run(self) -> Path:
         """Folder of the run: checkpoints, logs, model."""
         return self.root / "runs" / self.name
-
-
-@dataclass(frozen=True)
-class StageDone:
-    """A stage is up to date; `made` is false when it already was."""
-
-    stage: str
-    path: Path
-    manifest: Manifest
-    made: bool
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dozero.artifact import Manifest
-from dozero.eval.likelihood import Surprise
+from dozero.eval.surprise import Surprise
 
 _CARD = """\
 ---

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dozero.eval.likelihood import Surprise
-from dozero.train.observe import LayerFacts
+from dozero.eval.surprise import Surprise
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,27 @@ class Stepped:
     """The loss in bits per byte, at the tokens per byte of the whole training text."""
     utilisation: float | None = None
     """Share of the peak of this machine that the step made use of; None where the peak has not been measured."""
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """What one layer was like at one step. What does not apply to a layer is None."""
+
+    name: str
+    grad_norm: float
+    """Before the gradient is clipped."""
+    weight_norm: float
+    """After the update."""
+    update_ratio: float
+    """Norm of the change of the weights by this step's update, over the norm of the weights."""
+    stream_rms: float | None = None
+    """Root mean square of the residual stream after the layer, once its update is made."""
+    stream_max: float | None = None
+    """Largest absolute value in that stream."""
+    added_rms: float | None = None
+    """Root mean square of what the layer adds to the stream."""
+    dead_units: float | None = None
+    """mlp: share of the inner units that stay near zero at every position looked at."""
 
 
 @dataclass(frozen=True)

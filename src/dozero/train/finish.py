@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 from dozero.artifact import Manifest, is_current, read_manifest, sweep_leftovers, write_artifact
 from dozero.dataset.shards import Dataset
-from dozero.eval.likelihood import Surprise, measure_surprise
+from dozero.eval.likelihood import measure_surprise
+from dozero.eval.surprise import Surprise
 from dozero.model.hf import write_model_files
 from dozero.train.card import model_card
 from dozero.train.events import Finished

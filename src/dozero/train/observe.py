@@ -18,6 +18,7 @@ from torch import Tensor
 
 from dozero.dataset.batch import Batch
 from dozero.model.transformer import Block, Transformer, causal_mask, project, rope_tables
+from dozero.train.events import LayerFacts
 from dozero.train.optim import Optimizer
 
 LOOKED_TOKENS = 1024
@@ -25,27 +26,6 @@ LOOKED_TOKENS = 1024
 DEAD_SHARE = 1e-3
 """A unit of the MLP is dead if it never gets to this share of the root mean square of them all."""
 DIGITS = 6
-
-
-@dataclass(frozen=True)
-class LayerFacts:
-    """What one layer was like at one step. What does not apply to a layer is None."""
-
-    name: str
-    grad_norm: float
-    """Before the gradient is clipped."""
-    weight_norm: float
-    """After the update."""
-    update_ratio: float
-    """Norm of the change of the weights by this step's update, over the norm of the weights."""
-    stream_rms: float | None = None
-    """Root mean square of the residual stream after the layer, once its update is made."""
-    stream_max: float | None = None
-    """Largest absolute value in that stream."""
-    added_rms: float | None = None
-    """Root mean square of what the layer adds to the stream."""
-    dead_units: float | None = None
-    """mlp: share of the inner units that stay near zero at every position looked at."""
 
 
 def layers_tree(layers: Sequence[LayerFacts]) -> dict[str, dict[str, float]]:

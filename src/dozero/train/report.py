@@ -12,7 +12,7 @@ import torch
 from dozero.artifact import explain_os_errors, versions
 from dozero.device import Device
 from dozero.errors import DozeroError, MissingExtra
-from dozero.eval.likelihood import Surprise
+from dozero.eval.surprise import Surprise
 from dozero.hardware import cpu_name
 from dozero.model.cost import model_cost
 from dozero.train.diagnose import diagnose
