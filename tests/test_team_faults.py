@@ -5,6 +5,7 @@ The faults are numbered as in test_faults.py: R10 signals, R13 a process of the 
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dozero.artifact import open_artifact
-from dozero.testing import tiny_workspace, torchrun_command
+from dozero.testing import tiny_workspace, torchrun_command, workers_of
 from dozero.train.checkpoint import list_checkpoints
 from dozero.train.log import read_log
 
@@ -42,16 +43,10 @@ def start():
 
     yield begin
     for process in started:
-        for worker in workers_of(process):
+        for worker in workers_of(process.pid):
             os.kill(worker, signal.SIGKILL)
         process.kill()
         process.communicate()
-
-
-def workers_of(process):
-    """The processes that torchrun started, the leader first."""
-    told = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, encoding="utf-8")
-    return sorted(int(pid) for pid in told.stdout.split())
 
 
 def wait_for_step(process, step):
@@ -81,26 +76,33 @@ def undisturbed(tmp_path_factory):
     return workspace
 
 
-# --- R13 -----------------------------------------------------------------------------------------------------------
+# --- R13: one is killed or falls silent -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("which", ["follower", "leader"])
-def test_one_is_killed_and_torchrun_begins_again_from_the_last_checkpoint(which, start, undisturbed, tmp_path):
+def test_follower_and_leader_are_killed_and_torchrun_begins_again_from_the_last_checkpoint(
+    start, undisturbed, tmp_path
+):
     tiny_workspace(tmp_path / "run", *SETTINGS)
     command = [*COMMAND]
-    command.insert(command.index("--standalone"), "--max-restarts=1")
-    process = start(tmp_path / "run", command)
-    wait_for_step(process, 23)
-    workers = workers_of(process)
-    os.kill(workers[0 if which == "leader" else 1], signal.SIGKILL)
+    command.insert(command.index("--standalone"), "--max-restarts=2")
+    process, draw = start(tmp_path / "run", command), random.Random(13)
+    kills = [draw.randrange(5, 25), draw.randrange(35, 50)]
+    begun = []
+    for which, step in zip((1, 0), kills, strict=True):
+        events = wait_for_step(process, step)
+        os.kill(workers_of(process.pid)[which], signal.SIGKILL)
+        begun += [event["step"] for event in events if event["event"] == "Started"]
     out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err[-3000:]
     lines = told_by_us(err)
-    assert len(lines) == 1, "one clear line"
-    assert re.match(r"dozero: process \d of 2: another process of this run ended or does not answer", lines[0])
-    assert "Try: the same command" in lines[0]
-    begun = [event["step"] for event in map(json.loads, out.splitlines()) if event["event"] == "Started"]
-    assert begun[-1] >= (23 if which == "follower" else 20), "the leader that lives saves where it is"
+    assert len(lines) == 2, "of each fault one clear line"
+    for line, teller in zip(lines, (0, 1), strict=True):
+        assert line.startswith(f"dozero: process {teller} of 2: another process of this run ended or does not answer")
+        assert "Try: the same command" in line
+    begun += [event["step"] for event in map(json.loads, out.splitlines()) if event["event"] == "Started"]
+    assert len(begun) == 3
+    assert begun[1] >= kills[0], "the leader that lives saves where it is"
+    assert begun[2] >= kills[1] - kills[1] % 10, "of one that is killed the last checkpoint is left"
     assert bits_of(tmp_path / "run") == bits_of(undisturbed)
     steps = [line["step"] for line in read_log(tmp_path / "run/runs/main/metrics.jsonl") if "loss" in line]
     assert steps == list(range(1, 61)), "each step once"
@@ -110,7 +112,7 @@ def test_one_that_falls_silent_ends_the_team_in_time_and_a_checkpoint_is_left(st
     tiny_workspace(tmp_path, *SETTINGS, "train.steps=100000", "train.save_every=100000", "train.peer_timeout_s=5")
     process = start(tmp_path)
     wait_for_step(process, 5)
-    _, follower = workers_of(process)
+    _, follower = workers_of(process.pid)
     os.kill(follower, signal.SIGSTOP)
     silent = time.monotonic()
     ours = next(line for line in process.stderr if line.startswith("dozero: "))
@@ -124,7 +126,7 @@ def test_one_that_falls_silent_ends_the_team_in_time_and_a_checkpoint_is_left(st
     assert process.returncode != 0
 
 
-# --- R10 -----------------------------------------------------------------------------------------------------------
+# --- R10: signals -----------------------------------------------------------------------------------------------------------
 
 
 def test_sigterm_saves_once_and_the_same_command_goes_on_alone_or_in_a_team(start, tmp_path):

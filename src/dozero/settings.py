@@ -241,7 +241,7 @@ class TrainConfig(Config):
     log_every: int = Field(default=10, ge=1)
     """Steps between two lines of metrics.jsonl."""
     observe_every: int = Field(default=50, ge=0)
-    """Steps between two closer looks at gradient, update and activations of each layer, one more early; 0 never looks."""
+    """Steps between two closer looks at gradient, update and activations of each layer, one more early; never at 0, or in shards."""
     eval_every: int = Field(default=100, ge=1)
     """Steps between two measurements of the held-out loss on a part of the held-out documents."""
     sample_every: int = Field(default=100, ge=1)

@@ -163,7 +163,8 @@ def noticing_lost_peers(team: Team) -> Iterator[None]:
     """Turn what the libraries say of a process that ended or fell silent into PeerLost.
 
     Whatever else goes wrong inside leaves the others waiting for this process, in the middle of something: no further
-    word may reach them (gloo aborts a process that gets what it did not wait for). They find it gone when it ends.
+    word may reach them. (Of one longer than what it waits for, gloo aborts a process; of others it waits out the
+    timeout.) They find this one gone when it ends.
     """
     try:
         yield
