@@ -1,7 +1,8 @@
 """A model of which each process holds a share: some rows of every weight and of its optimizer's state (FSDP2).
 
 torch gathers the weights of a block when it is needed and adds up its gradients, a share for each process; what is
-here lets our optimizer live with that. Muon needs whole matrices: a few are gathered at a time.
+here lets our optimizer live with that. Muon needs whole matrices: a few are gathered at a time. What only shards need of
+torch is imported where it is used: it takes most of a second, which every start would pay.
 """
 
 from __future__ import annotations
@@ -14,9 +15,6 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor
 
 from dozero.model.transformer import Transformer
 from dozero.settings import OptimConfig
@@ -29,6 +27,9 @@ GATHERED_ELEMENTS = 16_000_000  # of a stack of matrices gathered at once, where
 
 def shard_model(team: Team, model: Transformer) -> None:
     """Leave in this process only its rows of each weight, block after block, on the team's device."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
     mesh = init_device_mesh(team.device, (team.size,))
     for block in model.model.layers:
         fully_shard(block, mesh=mesh)
@@ -52,6 +53,8 @@ def build_sharded_optimizer(model: Transformer, config: OptimConfig, dtype: torc
 
 def own_rows(p: Tensor) -> Tensor:
     """Return the rows of a tensor that this process holds, as plain memory: what changes them changes it."""
+    from torch.distributed.tensor import DTensor
+
     return (p.to_local() if isinstance(p, DTensor) else p).detach()
 
 
