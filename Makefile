@@ -41,6 +41,7 @@ check: $(VENV)/.test
 
 nightly: $(VENV)/.test
 	$(BIN)/python benchmarks/resume.py $(if $(filter-out 0,$(QUICK)),--quick)
+	$(BIN)/python benchmarks/soak.py $(if $(filter-out 0,$(QUICK)),--quick)
 
 # Every benchmark runs, even after one fell short; the target fails if any did.
 bench: $(VENV)/.test

@@ -4,7 +4,9 @@ What counts is what is left at the end: the same weights, metrics and samples as
 The faults are numbered as in the catalogue that docs and issues refer to: R01 killed at random moments, R02 killed at
 every call that changes the disk, R04 full disk, R09 two at once, R10 signals, R14 boundaries, R17 odd places, R20 logs.
 Elsewhere: R03 test_power_loss.py, R05, R06 and R19 train/test_checkpoint.py, R07 and R16 train/test_continuation.py and
-dataset/test_shards.py, R08 train/test_divergence.py, R11 train/test_memory.py. There are no workers that load ahead
+dataset/test_shards.py, R08 train/test_bad_step.py (in teams: train/test_parallel.py), R11 train/test_memory.py, R12 another
+number of processes train/test_parallel.py, R13 one of several dies test_team_faults.py, R21 all of it for minutes on end
+benchmarks/soak.py (make nightly). There are no workers that load ahead
 (R15) and no saves that run beside training (R18), so there is nothing of theirs to break.
 """
 

@@ -11,7 +11,8 @@ from dozero.device import Device
 from dozero.generate.language_model import LanguageModel
 from dozero.testing import tiny_config, tiny_dataset
 from dozero.train.events import Stepped
-from dozero.train.loop import build_model, train
+from dozero.train.learner import build_model
+from dozero.train.loop import train
 
 SOURCE = Path(dozero.__file__).parent
 DEVICE = Device("cpu", torch.float32, 1)

@@ -7,6 +7,7 @@
     │   └── CheckpointError   the same, for a training checkpoint
     ├── DivergedError         a loss or gradient that is not finite, or a loss that jumped
     ├── OutOfMemory           a step that does not fit the memory
+    ├── PeerLost              another process of a run in several is gone or silent
     ├── ModelMismatch         weights, configuration and tokenizer that do not belong together
     └── MissingExtra          an optional dependency that is not installed
 
@@ -64,6 +65,10 @@ class DivergedError(DozeroError):
 
 class OutOfMemory(DozeroError):
     """A step that does not fit the memory of this machine."""
+
+
+class PeerLost(DozeroError):
+    """Another process of a run in several is gone or silent: this one cannot go on alone."""
 
 
 class ModelMismatch(DozeroError):

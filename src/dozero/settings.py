@@ -222,6 +222,16 @@ class TrainConfig(Config):
     """End the run sooner, its learning rate brought down in good order, if it would train longer than this; 0 lets it."""
     batch_tokens: int = Field(default=4096, ge=8)
     """Token positions in one step, rounded down to whole rows."""
+    micro_batch_tokens: int = Field(default=0, ge=0)
+    """Token positions that a process computes at once; gradients of a step's portions add up. 0: the whole step at once."""
+    checkpoint_activations: bool = False
+    """Compute each block again in the backward pass instead of keeping what it computed: less memory, a third more time."""
+    shard: bool = False
+    """Under torchrun, keep only a share of weights and optimizer state in each process (FSDP2): for what does not fit."""
+    verify_slots: int = Field(default=0, ge=0)
+    """Cut each step into so many slots and add their gradients in order: the same bits on 1, 2, 4 ... processes. 0: off."""
+    peer_timeout_s: float = Field(default=600.0, gt=0)
+    """Under torchrun, how long a process waits for another one before it gives up."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     dtype: str = "auto"
@@ -231,7 +241,7 @@ class TrainConfig(Config):
     log_every: int = Field(default=10, ge=1)
     """Steps between two lines of metrics.jsonl."""
     observe_every: int = Field(default=50, ge=0)
-    """Steps between two closer looks at gradient, update and activations of each layer, one more early; 0 never looks."""
+    """Steps between two closer looks at gradient, update and activations of each layer, one more early; never at 0, or in shards."""
     eval_every: int = Field(default=100, ge=1)
     """Steps between two measurements of the held-out loss on a part of the held-out documents."""
     sample_every: int = Field(default=100, ge=1)
@@ -305,9 +315,27 @@ class RunConfig(Config):
                 f"train.batch_tokens ({self.train.batch_tokens}) is less than one row of "
                 f"model.max_seq_len ({self.model.max_seq_len}) tokens"
             )
+        if 0 < self.train.micro_batch_tokens < self.model.max_seq_len:
+            raise ValueError(
+                f"train.micro_batch_tokens ({self.train.micro_batch_tokens}) is less than one row of "
+                f"model.max_seq_len ({self.model.max_seq_len}) tokens"
+            )
+        if self.train.verify_slots > self.rows_per_step:
+            raise ValueError(
+                f"train.verify_slots ({self.train.verify_slots}) is more than the {self.rows_per_step} rows of a step"
+            )
+        if self.train.verify_slots and self.train.shard:
+            raise ValueError(
+                "train.verify_slots and train.shard do not go together: shards are summed in another order"
+            )
         return self
 
     @property
     def rows_per_step(self) -> int:
         """Rows of max_seq_len tokens in one step."""
         return self.train.batch_tokens // self.model.max_seq_len
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows of max_seq_len tokens that a process computes at once; 0 for all of its step."""
+        return self.train.micro_batch_tokens // self.model.max_seq_len

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +68,20 @@ def tiny_workspace(folder: Path, *overrides: str, words: Sequence[str] = WORDS) 
     config = config.model_copy(update={"data": config.data.model_copy(update={"source": str(word_file)})})
     (folder / "run.toml").write_text(to_toml(config), encoding="utf-8")
     return folder / "run.toml"
+
+
+def torchrun_command(processes: int, *program: str) -> list[str]:
+    """Return the command that starts a program (a script, or -m and a module) in several processes of this machine."""
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}")
+    return [*launcher, *program]
+
+
+def workers_of(launcher: int) -> list[int]:
+    """Return the processes that the process `launcher` started and that still run, the eldest first (not on Windows)."""
+    told = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(launcher)], capture_output=True, encoding="utf-8", check=False
+    )
+    return sorted(int(pid) for pid in told.stdout.split())
 
 
 @contextmanager

@@ -25,8 +25,9 @@ from dozero.train.divergence import (
     passed_over,
 )
 from dozero.train.events import Diverged, Finished, Saved, Started, Stepped
+from dozero.train.learner import build_model
 from dozero.train.log import read_log
-from dozero.train.loop import build_model, train
+from dozero.train.loop import train
 from dozero.train.loss import SPIKE_WINDOW, spike_limit
 from dozero.train.optim import build_optimizer
 from dozero.train.step import Schedule

@@ -32,7 +32,7 @@ from dozero.train.checkpoint import (
     save_checkpoint,
 )
 from dozero.train.divergence import Rollback
-from dozero.train.loop import build_model
+from dozero.train.learner import build_model
 from dozero.train.optim import build_optimizer
 from dozero.train.step import Schedule
 

@@ -16,7 +16,8 @@ from dozero.train.checkpoint import load_newest, save_checkpoint
 from dozero.train.diagnose import diagnose, smooth
 from dozero.train.events import Saved, Stepped
 from dozero.train.findings import TEXT
-from dozero.train.loop import build_model, train
+from dozero.train.learner import build_model
+from dozero.train.loop import train
 from dozero.train.optim import build_optimizer
 from dozero.train.run_facts import read_facts
 

@@ -22,8 +22,9 @@ from dozero.testing import WORDS, limit_file_size, tiny_config, tiny_dataset
 from dozero.tokenizer.tokenizer import train_char_tokenizer
 from dozero.train.checkpoint import checkpoint_path, list_checkpoints
 from dozero.train.events import Evaluated, Finished, Replanned, Sampled, Saved, Started, Stepped, Stopped, Unsaved
+from dozero.train.learner import build_model
 from dozero.train.log import read_log
-from dozero.train.loop import LOGS, build_model, clear_run, train
+from dozero.train.loop import LOGS, clear_run, train
 
 CPU = Device("cpu", torch.float32, 1)
 STEPS, STEPS_PER_EPOCH, SAVE_EVERY = 12, 5, 4

@@ -12,8 +12,9 @@ from dozero.dataset.batch import Batch
 from dozero.device import Device
 from dozero.testing import tiny_config, tiny_dataset
 from dozero.train.events import Observed
+from dozero.train.learner import build_model
 from dozero.train.log import read_log
-from dozero.train.loop import build_model, train
+from dozero.train.loop import train
 from dozero.train.observe import layer_of, look_at_stream, norms_by_layer, observe_layers, snapshot, walk
 from dozero.train.optim import build_optimizer
 from dozero.train.step import Schedule, forget_gradients, train_step

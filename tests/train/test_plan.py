@@ -115,7 +115,7 @@ def test_too_little_time_names_how_much_is_enough(tick, clock, dataset):
 
 def test_measuring_leaves_the_draw_of_others_alone(dataset):
     """The weights of the run to come do not depend on how often a step was measured before."""
-    from dozero.train.loop import build_model
+    from dozero.train.learner import build_model
 
     before = build_model(tiny_config(), dataset.vocab_size, CPU).state_dict()
     measure_step(tiny_config(), dataset, CPU)

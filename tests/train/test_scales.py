@@ -10,7 +10,8 @@ from dozero.eval.likelihood import measure_surprise
 from dozero.model.cost import model_cost
 from dozero.testing import tiny_config, tiny_dataset
 from dozero.train.events import Stepped
-from dozero.train.loop import build_model, train
+from dozero.train.learner import build_model
+from dozero.train.loop import train
 from dozero.train.peak import keep_peak
 from dozero.train.scales import bits_per_nat, data_facts, scales_of
 

@@ -6,7 +6,8 @@ from dozero.device import Device
 from dozero.testing import tiny_config, tiny_dataset
 from dozero.train.checkpoint import RunState, save_checkpoint
 from dozero.train.divergence import Rollback
-from dozero.train.loop import _open_session, build_model
+from dozero.train.learner import build_model
+from dozero.train.loop import _open_session
 from dozero.train.optim import build_optimizer
 from dozero.train.step import Schedule
 

@@ -14,10 +14,9 @@ from dozero.dataset.batch import IGNORE, Batch
 from dozero.device import Device
 from dozero.errors import DivergedError
 from dozero.testing import tiny_config
-from dozero.train.loop import build_model
-from dozero.train.loss import next_token_loss
+from dozero.train.learner import build_model
 from dozero.train.optim import build_optimizer, lr_scale
-from dozero.train.step import Schedule, forget_gradients, train_step
+from dozero.train.step import Schedule, add_gradients, forget_gradients, train_step
 
 CPU = Device("cpu", torch.float32, 1)
 V, T = 13, 16
@@ -94,21 +93,41 @@ def test_a_step_leaves_no_gradient_behind():
     assert all(p.grad is None for p in model.parameters())
 
 
-def test_two_portions_make_the_gradient_of_the_whole_step():
-    """What accumulation over portions will rest on: the divisor is the whole step's."""
+def shaken_model():
+    """A model past its zero-initialised projections, so that every weight has a gradient."""
     model, _ = make()
-    batch = batch_of(3)
     with torch.no_grad():
         for p in model.parameters():
             p.add_(0.05)
-    next_token_loss(model(batch.ids, batch.segments), batch.targets, batch.target_tokens).backward()
+    return model
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 2, 3, 4, 9])
+def test_portions_make_loss_and_gradient_of_the_whole_step(rows_at_once):
+    model, batch = shaken_model(), batch_of(3)
+    loss = add_gradients(model, batch)
     whole = [p.grad for p in model.parameters()]
     model.zero_grad(set_to_none=True)
-    for part in (slice(0, 1), slice(1, 4)):
-        logits = model(batch.ids[part], batch.segments[part])
-        next_token_loss(logits, batch.targets[part], batch.target_tokens).backward()
+    assert add_gradients(model, batch, rows_at_once).item() == pytest.approx(loss.item(), rel=1e-6)
     for p, gradient in zip(model.parameters(), whole, strict=True):
         torch.testing.assert_close(p.grad, gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_a_step_in_portions_computes_no_more_rows_at_once():
+    model, optimizer = make()
+    seen = []
+    model.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    train_step(model, optimizer, batch_of(0), 0, Schedule(5), rows_at_once=3)
+    assert seen == [3, 1]
+
+
+def test_twenty_steps_in_portions_are_those_of_whole_steps():
+    (model, optimizer), (twin, twin_optimizer) = make(), make()
+    for step in range(20):
+        whole = train_step(model, optimizer, batch_of(step), step, Schedule(20))
+        parts = train_step(twin, twin_optimizer, batch_of(step), step, Schedule(20), rows_at_once=1)
+        assert parts.loss == pytest.approx(whole.loss, rel=1e-4)
+        assert parts.grad_norm == pytest.approx(whole.grad_norm, rel=1e-3)
 
 
 def test_forgotten_gradients_are_gone():

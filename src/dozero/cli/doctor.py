@@ -170,7 +170,7 @@ def examine_training(device: Device, peak_gflops: float, seconds: float) -> dict
     from dozero.device import apply_device, generator
     from dozero.model.cost import model_cost
     from dozero.settings import ModelConfig, RunConfig
-    from dozero.train.loop import build_model
+    from dozero.train.learner import build_model
     from dozero.train.optim import build_optimizer
     from dozero.train.step import Schedule, train_step
 

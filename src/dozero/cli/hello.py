@@ -163,7 +163,7 @@ def _tell_model(display: Display, config: RunConfig, data: Prepared) -> None:
     from dozero.cli.messages import number
     from dozero.cli.sections import head
     from dozero.generate.language_model import LanguageModel
-    from dozero.train.loop import build_model
+    from dozero.train.learner import build_model
 
     shape, lang = config.model, display.lang
     model = build_model(config, data.tokenizer.vocab_size, _plain_device())

@@ -22,7 +22,7 @@ from dozero.cli.run import run
 from dozero.cli.tokenizer import tokenizer
 from dozero.cli.train import train
 from dozero.cli.why import why
-from dozero.errors import DozeroError, Interrupted
+from dozero.errors import ConfigError, DozeroError, Interrupted
 
 EXIT_USER, EXIT_INTERRUPTED = 2, 130
 
@@ -98,5 +98,7 @@ def _leave(error: DozeroError | Interrupted) -> NoReturn:
     """Tell the error in one line and exit with its code."""
     if isinstance(error, Interrupted):
         sys.exit(error.exit_code)
-    typer.echo(f"dozero: {error}", err=True)
+    # What is wrong with settings is wrong in each process that torchrun starts on a machine: one of them tells.
+    if not (isinstance(error, ConfigError) and os.environ.get("LOCAL_RANK", "0") != "0"):
+        typer.echo(f"dozero: {error}", err=True)
     sys.exit(EXIT_USER)

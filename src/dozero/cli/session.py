@@ -11,6 +11,7 @@ from dozero.cli.language import narration
 from dozero.cli.messages import number
 from dozero.cli.signals import stop_on_signals
 from dozero.config import load_config
+from dozero.dataset.shards import open_dataset
 from dozero.device import Device, apply_device, pick_device
 from dozero.errors import DozeroError, Interrupted
 from dozero.hardware import usable_cores
@@ -19,10 +20,13 @@ from dozero.pipeline.stages import Prepared, Workspace, prepare
 from dozero.pipeline.workspace import RUN_FILE
 from dozero.settings import RunConfig
 from dozero.train.events import Finished, Stopped
+from dozero.train.follow import follow
 from dozero.train.loop import clear_run, train
+from dozero.train.memory import explain_memory_errors
 from dozero.train.plan import plan_minutes
 from dozero.train.report import REPORT, write_run_report
 from dozero.train.sinks import check_sinks, pass_through
+from dozero.train.team import Team, announce, await_announcement
 
 MOST_EPOCHS = 4  # up to here repeated text teaches almost as much as new text (Muennighoff et al. 2023)
 
@@ -70,7 +74,8 @@ def open_job(
 
 def ready_device(config: RunConfig) -> Device:
     """Return the device of the settings, applied to this process."""
-    device = pick_device(config.train.device, config.train.dtype, config.train.threads)
+    threads = config.train.threads or bool(config.train.verify_slots)  # the same bits take as many threads anywhere
+    device = pick_device(config.train.device, config.train.dtype, int(threads))
     apply_device(device)
     return device
 
@@ -94,28 +99,50 @@ def prepare_up_to(display: Display, job: Job, last: str) -> None:
             return
 
 
-def planned(display: Display, job: Job, data: Prepared, device: Device, minutes: float, began: float) -> RunConfig:
+def planned(
+    display: Display, job: Job, data: Prepared, device: Device, minutes: float, began: float, processes: int = 1
+) -> RunConfig:
     """Return the settings of the run already begun here, else those that fill the minutes, and tell the plan.
 
-    Overrides are held against a run already begun when training claims it.
+    Overrides are held against a run already begun when training claims it. Several processes are planned as many times
+    as fast as this one; where they are not, max_seconds ends the run in time.
     """
     if job.begun is not None:
         return load_config(job.begun, job.overrides)
     config = job.config
     plan = plan_minutes(config, data.dataset, device, minutes * 60, time.perf_counter() - began)
-    steps = round(plan.config.train.max_seconds / plan.step_s)
+    steps = round(plan.config.train.max_seconds / plan.step_s * processes)
     shape = plan.config.model
     display.say(
         "plan", 3, steps=number(display.lang, steps), batch=number(display.lang, config.train.batch_tokens),
         layers=shape.n_layers, width=shape.d_model, seconds=plan.seconds,
     )  # fmt: skip
-    if plan.epochs > MOST_EPOCHS:
-        display.say("plan_full", 3, epochs=plan.epochs, most=MOST_EPOCHS)
-    return plan.config
+    if plan.epochs * processes > MOST_EPOCHS:
+        display.say("plan_full", 3, epochs=plan.epochs * processes, most=MOST_EPOCHS)
+    wider = plan.config.train.model_copy(update={"steps": plan.config.train.steps * processes})
+    return plan.config.model_copy(update={"train": wider})
+
+
+def follow_leader(job: Job, team: Team, device: Device) -> None:
+    """Take part in what the leader trains, once it has the data; a signal is the leader's to obey."""
+    settings = await_announcement(team)
+    if not settings:  # it had nothing to train, or could not
+        return
+    config = RunConfig.model_validate_json(settings)
+    with stop_on_signals() as stop, explain_memory_errors(config, job.workspace.run):
+        follow(config, open_dataset(job.workspace.dataset), device, team)
+    if stop():
+        raise Interrupted(stop.exit_code)
 
 
 def train_and_show(
-    display: Display, job: Job, config: RunConfig, data: Prepared, device: Device, indent: int = 0
+    display: Display,
+    job: Job,
+    config: RunConfig,
+    data: Prepared,
+    device: Device,
+    indent: int = 0,
+    team: Team | None = None,
 ) -> Finished:
     """Train to the end, showing events; a signal saves, tells how to go on and raises Interrupted."""
     workspace, begun, last = job.workspace, None, None
@@ -123,10 +150,11 @@ def train_and_show(
     check_sinks(config.train.log_to)
     if job.fresh and workspace.run.exists():
         clear_run(workspace.run)
+    announce(team, config.model_dump_json())
     with stop_on_signals() as stop:
         events = train(
             config, data.dataset, data.tokenizer, workspace.run, device, should_stop=stop,
-            strict=job.strict, allow_data_change=job.allow_data_change,
+            strict=job.strict, allow_data_change=job.allow_data_change, team=team,
         )  # fmt: skip
         for event in pass_through(events, config.train.log_to, workspace.run):
             begun, last = begun or event, event

@@ -10,8 +10,11 @@ import typer
 
 if TYPE_CHECKING:
     from dozero.cli.display import Display
+    from dozero.cli.session import Job
+    from dozero.device import Device
     from dozero.pipeline.stages import Prepared
     from dozero.settings import RunConfig
+    from dozero.train.team import Team
 
 
 def train(
@@ -64,8 +67,9 @@ def execute(
     from dozero.cli.display import Display
     from dozero.cli.language import narration, pick_language
     from dozero.cli.options import check_minutes, check_stage
-    from dozero.cli.proof import prove_and_show
-    from dozero.cli.session import open_job, planned, prepare_and_show, prepare_up_to, ready_device, train_and_show
+    from dozero.cli.session import follow_leader, open_job, prepare_up_to, ready_device
+    from dozero.errors import ConfigError
+    from dozero.train.team import join_team
 
     check_minutes(minutes)
     check_stage(to)
@@ -76,23 +80,50 @@ def execute(
         if to != "model":
             prepare_up_to(display, job, to)
             return
-        config = job.config
-        device = ready_device(config)
-        data = prepare_and_show(display, job)
-        if prove_kills is not None:
-            prove_and_show(display, job, data, prove_kills)
-            return
-        if minutes is not None:
-            config = planned(display, job, data, device, minutes, began)
-        if dry_run:
-            _show_cost(display, config, data)
-            return
-        finished = train_and_show(display, job, config, data, device)
-        by_character, heldout = config.tokenizer.kind == "char", finished.heldout
-        display.say(
-            "finished" if by_character else "finished_bytes", path=str(finished.model), steps=finished.step,
-            bits=heldout.bits_per_character if by_character else heldout.bits_per_byte, seconds=finished.seconds,
-        )  # fmt: skip
+        device = ready_device(job.config)
+        if prove_kills is not None and device.world_size > 1:
+            raise ConfigError(
+                "the proof kills and continues one process, not a team", where="--prove-resume",
+                got=f"{device.world_size} processes", next="dozero train --prove-resume, without torchrun",
+            )  # fmt: skip
+        with join_team(job.config.train, device) as team:
+            if team is not None and team.rank:
+                follow_leader(job, team, device)
+            else:
+                _lead(display, job, device, team, minutes, began, dry_run=dry_run, prove_kills=prove_kills)
+
+
+def _lead(
+    display: Display,
+    job: Job,
+    device: Device,
+    team: Team | None,
+    minutes: float | None,
+    began: float,
+    *,
+    dry_run: bool,
+    prove_kills: int | None,
+) -> None:
+    """Make the data, train and tell the result: what a process does alone or for its team."""
+    from dozero.cli.proof import prove_and_show
+    from dozero.cli.session import planned, prepare_and_show, train_and_show
+
+    config = job.config
+    data = prepare_and_show(display, job)
+    if prove_kills is not None:
+        prove_and_show(display, job, data, prove_kills)
+        return
+    if minutes is not None:
+        config = planned(display, job, data, device, minutes, began, team.size if team else 1)
+    if dry_run:
+        _show_cost(display, config, data)
+        return
+    finished = train_and_show(display, job, config, data, device, team=team)
+    by_character, heldout = config.tokenizer.kind == "char", finished.heldout
+    display.say(
+        "finished" if by_character else "finished_bytes", path=str(finished.model), steps=finished.step,
+        bits=heldout.bits_per_character if by_character else heldout.bits_per_byte, seconds=finished.seconds,
+    )  # fmt: skip
 
 
 def _show_cost(display: Display, config: RunConfig, data: Prepared) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -27,18 +27,29 @@ LONGEST_TURN = 2**16
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's rows. A position's target is the token after it; `segments` numbers the documents of a row."""
+    """Rows of one step. A position's target is the token after it; `segments` numbers the documents of a row."""
 
     ids: Int[Tensor, "B T"]
     targets: Int[Tensor, "B T"]
     segments: Int[Tensor, "B T"]
     target_tokens: int
+    """Targets of the whole step, of which these may be a share: what the loss is divided by."""
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
         if device.type == "cpu":
             return self
         return Batch(self.ids.to(device), self.targets.to(device), self.segments.to(device), self.target_tokens)
+
+    def rows(self, begin: int, end: int) -> Batch:
+        """Return some of the rows, as a share of the same step."""
+        return Batch(self.ids[begin:end], self.targets[begin:end], self.segments[begin:end], self.target_tokens)
+
+    def portions(self, rows_at_once: int) -> list[Batch]:
+        """Return the rows in portions of so many, the last perhaps smaller; 0 leaves them together."""
+        if not 0 < rows_at_once < len(self.ids):
+            return [self]
+        return [self.rows(begin, begin + rows_at_once) for begin in range(0, len(self.ids), rows_at_once)]
 
 
 @dataclass(frozen=True)
@@ -232,9 +243,7 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def gather_batch(rows: Rows, chosen: NDArray[np.int64]) -> Batch:
     """Return the batch of the chosen rows; what a row does not fill has no target and a document of its own."""
-    per_row = rows.first[chosen + 1] - rows.first[chosen]
-    nth = np.arange(per_row.sum()) - np.repeat(np.cumsum(per_row) - per_row, per_row)
-    pieces = np.repeat(rows.first[chosen], per_row) + nth
+    per_row, nth, pieces = _pieces_of(rows, chosen)
     lengths = rows.piece_length[pieces].astype(np.int64)
     before = np.cumsum(lengths) - lengths  # tokens of the batch before each piece
     inside = np.arange(lengths.sum()) - np.repeat(before, lengths)
@@ -247,6 +256,13 @@ def gather_batch(rows: Rows, chosen: NDArray[np.int64]) -> Batch:
     segments[target] = np.repeat(nth, lengths)
     shaped = (torch.from_numpy(a.reshape(len(chosen), rows.T)) for a in (ids, targets, segments))
     return Batch(*shaped, target_tokens=len(source))
+
+
+def _pieces_of(rows: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many pieces each of the rows holds, and of each piece its place in its row and its number."""
+    per_row = rows.first[chosen + 1] - rows.first[chosen]
+    nth = np.arange(per_row.sum()) - np.repeat(np.cumsum(per_row) - per_row, per_row)
+    return per_row, nth, np.repeat(rows.first[chosen], per_row) + nth
 
 
 def _take(shards: tuple[Ids, ...], positions: NDArray[np.int64]) -> Ids:
@@ -278,3 +294,10 @@ def window_of_step(step: int, passed_over: Sequence[int]) -> int:
 def batch_of_step(rows: Rows, per_step: int, seed: int, step: int) -> Batch:
     """Return the batch that (seed, step) names."""
     return gather_batch(rows, rows_of_step(rows.mix, per_step, seed, step))
+
+
+def share_of_step(rows: Rows, per_step: int, seed: int, step: int, begin: int, end: int) -> Batch:
+    """Return the rows from `begin` to `end` of the batch that (seed, step) names, as a share of that step."""
+    chosen = rows_of_step(rows.mix, per_step, seed, step)
+    _, _, pieces = _pieces_of(rows, chosen)
+    return replace(gather_batch(rows, chosen[begin:end]), target_tokens=int(rows.piece_length[pieces].sum()))

@@ -27,6 +27,7 @@ def total_nats(model: Transformer, rows: Rows) -> tuple[float, int]:
     with torch.no_grad():
         for start in range(0, len(rows), per_batch):
             batch = gather_batch(rows, np.arange(start, min(start + per_batch, len(rows))))
+            batch = batch.to(model.lm_head.weight.device)
             logits = model(batch.ids, batch.segments).float()
             loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE, reduction="sum")
             nats += loss.item()

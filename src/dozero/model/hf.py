@@ -16,6 +16,7 @@ from dozero.model.transformer import Transformer
 from dozero.settings import ModelConfig
 from dozero.tokenizer.tokenizer import END_ID, Tokenizer, read_tokenizer_json, write_tokenizer_files
 
+INDEX = "model.safetensors.index.json"  # of weights that lie in several files
 _ARCHITECTURES = {
     "Qwen3ForCausalLM": {"qk_norm": True, "attention_bias": False},
     "Qwen2ForCausalLM": {"qk_norm": False, "attention_bias": True},
@@ -83,12 +84,13 @@ def read_hf_config(file: Path) -> tuple[ModelConfig, int]:
         raise ModelMismatch(f"not a model that dozero opens ({error!r})", where=file, expected=known) from None
 
 
-def write_model_files(model: Transformer, tokenizer: Tokenizer, folder: Path) -> None:
-    """Write config.json, generation_config.json, model.safetensors and the tokenizer's files."""
+def write_model_files(model: Transformer, tokenizer: Tokenizer, folder: Path, *, weights: bool = True) -> None:
+    """Write config.json, generation_config.json, model.safetensors (unless told not to) and the tokenizer's files."""
     write_json(folder / "config.json", hf_config(model.config, model.vocab_size))
     generation = {"bos_token_id": END_ID, "eos_token_id": END_ID, "pad_token_id": END_ID, "do_sample": True}
     write_json(folder / "generation_config.json", generation | {"max_length": model.config.max_seq_len})
-    save_weights(model, folder / "model.safetensors")
+    if weights:
+        save_weights(model, folder / "model.safetensors")
     write_tokenizer_files(tokenizer, folder)
 
 
@@ -112,10 +114,13 @@ def save_weights(model: Transformer, file: Path) -> None:
 
 
 def load_weights(model: Transformer, file: Path) -> None:
-    """Copy the weights of a safetensors file into the model; ModelMismatch names the first that does not fit."""
+    """Copy the weights of a safetensors file, or of those that an index in its place names, into the model.
+
+    ModelMismatch names the first that does not fit.
+    """
     try:
-        tensors = load_file(file)
-    except (SafetensorError, OSError) as error:
+        tensors = {name: t for part in _files_of(file) for name, t in load_file(part).items()}
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelMismatch(f"weights cannot be read ({error})", where=file) from None
     params = dict(model.named_parameters(remove_duplicate=True))
     odd = sorted(set(tensors) ^ set(params))
@@ -127,3 +132,11 @@ def load_weights(model: Transformer, file: Path) -> None:
                 f"{name} has another shape", where=file, expected=tuple(p.shape), got=tuple(tensors[name].shape)
             )
         p.data.copy_(tensors[name])
+
+
+def _files_of(file: Path) -> list[Path]:
+    """Return the file, or those that the index beside it names when there is no such file."""
+    index = file.with_name(INDEX)
+    if file.exists() or not index.exists():
+        return [file]
+    return [file.with_name(name) for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]

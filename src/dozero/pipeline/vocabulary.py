@@ -24,7 +24,7 @@ from dozero.model.transformer import Transformer
 from dozero.settings import RunConfig
 from dozero.tokenizer.build import take_sample
 from dozero.tokenizer.tokenizer import train_bpe_tokenizer
-from dozero.train.loop import build_model
+from dozero.train.learner import build_model
 from dozero.train.optim import Optimizer, build_optimizer
 from dozero.train.step import Schedule, train_step
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dozero.dataset.batch import rows_of_step, window_of_step
 from dozero.dataset.origin import documents_of_rows
 from dozero.errors import DivergedError
-from dozero.train.checkpoint import load_to_go_back
+from dozero.train.checkpoint import checkpoint_path, load_to_go_back
 from dozero.train.continuation import note_dataset
 from dozero.train.divergence import choose_action, go_back, last_regular_save, passed_over, rollback_facts
 from dozero.train.events import Diverged
+from dozero.train.parallel import give_state
 from dozero.train.session import Session
 
 
@@ -31,13 +32,15 @@ def skip_or_go_back(s: Session, error: DivergedError) -> Diverged:
 def _go_back(s: Session, back_to: int, error: DivergedError) -> None:
     """Become the run as it was at a checkpoint, but for the data passed over from there on."""
     bad = s.state
-    s.state = load_to_go_back(s.run, back_to, s.model, s.optimizer)
+    s.state = load_to_go_back(s.run, back_to, s.model, s.optimizer, s.team)
     s.state.rollbacks = [*bad.rollbacks, go_back(bad.rollbacks, bad.step, s.state.step, error)]
     s.state.seconds, s.saved_at, s.passed_over = bad.seconds, s.state.step, passed_over(s.state.rollbacks)
     note_dataset(s.state, list(bad.datasets.values())[-1])
     for log in (s.metrics, s.samples, s.timings):
         log.cut(s.state.step)
     log_turns(s)
+    if s.team is not None:
+        give_state(s.team, s.model, s.optimizer, s.state, checkpoint_path(s.run, s.state.step))
 
 
 def log_turns(s: Session) -> None:

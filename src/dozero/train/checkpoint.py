@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -34,7 +35,9 @@ from dozero.model.transformer import Transformer
 from dozero.tokenizer.tokenizer import Tokenizer
 from dozero.train.divergence import Rollback
 from dozero.train.optim import Optimizer
+from dozero.train.pieces import holds_pieces, read_pieces, write_pieces
 from dozero.train.step import Schedule
+from dozero.train.team import Call, Order, Team, noticing_lost_peers, share_text, tell
 
 STATE_FORMAT = 1
 ROOM = 1.2  # of the size of the last checkpoint: what the disk must have before the next one is begun
@@ -60,11 +63,12 @@ class RunState:
     """Version of this layout."""
 
 
-def machine_facts(dtype: torch.dtype = torch.float32) -> dict[str, str]:
-    """Return what must not change for a continued run to give the same bits."""
+def machine_facts(dtype: torch.dtype = torch.float32, team: Team | None = None) -> dict[str, str]:
+    """Return what must not change for a continued run to give the same bits; in slots, any team gives them."""
     return {
         **versions(),
         "threads": str(torch.get_num_threads()),
+        "processes": str(1 if team is None or team.slots else team.size),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "dtype": str(dtype).removeprefix("torch."),
         "cpu": torch.backends.cpu.get_cpu_capability(),
@@ -94,17 +98,25 @@ def save_checkpoint(
     tokenizer: Tokenizer,
     keep: int,
     keep_step: int | None = None,
+    team: Team | None = None,
 ) -> Path:
     """Write the checkpoint of this moment, then delete all but the newest `keep` and that of `keep_step`.
 
     Raises ArtifactError before anything is written where the disk has less room than the last one took, and a fifth.
+    A team that shards writes it in pieces, all of its processes at once (`save_share` is the others' part).
     """
     path = checkpoint_path(run, state.step)
     check_room(run)
-    state.machine = machine_facts(optimizer.dtype)
+    state.machine = machine_facts(optimizer.dtype, team)
     with write_artifact(path, Manifest(kind="checkpoint", counts={"step": state.step})) as folder:
-        write_model_files(model, tokenizer, folder)
-        save_file(optimizer.state, folder / "optim.safetensors")
+        if team is not None and team.shard:
+            write_model_files(model, tokenizer, folder, weights=False)
+            tell(team, Call(Order.SAVE, state.step, state.schedule))
+            share_text(team, str(folder.resolve()))
+            save_share(team, model, optimizer, folder)
+        else:
+            write_model_files(model, tokenizer, folder)
+            save_file(optimizer.state, folder / "optim.safetensors")
         write_json(folder / "state.json", asdict(state))
     for old in list_checkpoints(run)[keep:]:
         if keep_step is None or old != checkpoint_path(run, keep_step):
@@ -129,8 +141,16 @@ def check_room(run: Path) -> None:
         )
 
 
+def save_share(team: Team, model: Transformer, optimizer: Optimizer, folder: Path) -> None:
+    """Write this process's share of a checkpoint and return when every process of the team has."""
+    with noticing_lost_peers(team):
+        write_pieces(team, model, optimizer, folder)
+        if team.size > 1:
+            dist.barrier()
+
+
 def load_newest(
-    run: Path, model: Transformer, optimizer: Optimizer
+    run: Path, model: Transformer, optimizer: Optimizer, team: Team | None = None
 ) -> tuple[RunState | None, tuple[tuple[Path, str], ...]]:
     """Load the newest intact checkpoint into model and optimizer.
 
@@ -143,7 +163,7 @@ def load_newest(
         sweep_leftovers(left.with_name(left.name.split("-", 1)[1].rpartition("-")[0]))
     for path in list_checkpoints(run):
         try:
-            state = load_checkpoint(path, model, optimizer)
+            state = load_checkpoint(path, model, optimizer, team)
         except (ArtifactError, ModelMismatch) as error:
             passed.append((path, str(error)))
         else:
@@ -155,7 +175,9 @@ def load_newest(
     return None, ()
 
 
-def load_to_go_back(run: Path, step: int, model: Transformer, optimizer: Optimizer) -> RunState:
+def load_to_go_back(
+    run: Path, step: int, model: Transformer, optimizer: Optimizer, team: Team | None = None
+) -> RunState:
     """Load the checkpoint of a step, or the newest intact one before it, or else the oldest after it.
 
     What it loads is then the newest: those after it, of a way that led to a bad step, are deleted.
@@ -164,7 +186,7 @@ def load_to_go_back(run: Path, step: int, model: Transformer, optimizer: Optimiz
     before = [path for path in newest_first if _step_of(path) <= step]
     for path in (*before, *reversed(newest_first[: len(newest_first) - len(before)])):
         try:
-            state = load_checkpoint(path, model, optimizer)
+            state = load_checkpoint(path, model, optimizer, team)
         except (ArtifactError, ModelMismatch):
             continue
         for newer in newest_first[: newest_first.index(path)]:
@@ -173,17 +195,21 @@ def load_to_go_back(run: Path, step: int, model: Transformer, optimizer: Optimiz
     raise CheckpointError("no checkpoint to go back to is intact", where=run, next="the same command with --fresh")
 
 
-def load_checkpoint(path: Path, model: Transformer, optimizer: Optimizer) -> RunState:
-    """Verify a checkpoint, load it into model and optimizer and return its state."""
+def load_checkpoint(path: Path, model: Transformer, optimizer: Optimizer, team: Team | None = None) -> RunState:
+    """Verify a checkpoint, load it into model and optimizer (in a team that shards, this process's rows) and return its state."""
     open_artifact(path, "checkpoint")
-    load_weights(model, path / "model.safetensors")
+    in_pieces = holds_pieces(path)
+    if in_pieces:
+        read_pieces(team or Team(), model, optimizer, path)
+    else:
+        load_weights(model, path / "model.safetensors")
     try:
-        stored = load_file(path / "optim.safetensors")
+        stored = {} if in_pieces else load_file(path / "optim.safetensors")
         state = _read_state(path)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"cannot be read ({error})", where=path) from None
     shapes = {name: t.shape for name, t in stored.items()}
-    if shapes != {name: t.shape for name, t in optimizer.state.items()}:
+    if not in_pieces and shapes != {name: t.shape for name, t in optimizer.state.items()}:
         raise CheckpointError("optimizer state of another model", where=path / "optim.safetensors")
     for name, t in stored.items():
         optimizer.state[name].copy_(t)

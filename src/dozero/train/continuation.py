@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dozero.config import to_toml
+from dozero.artifact import explain_os_errors, write_whole
+from dozero.config import load_config, to_toml
+from dozero.dataset.shards import Dataset
 from dozero.errors import CheckpointError, ConfigError, ModelMismatch
 from dozero.settings import RunConfig
 from dozero.tokenizer.tokenizer import Tokenizer, read_tokenizer_json
@@ -15,6 +17,23 @@ from dozero.train.divergence import may_change_policy
 ABOUT_DATA = ("data", "curate", "scale", "tokenizer")
 """Sections that decide what a dataset holds; with the leave to change it, they may differ too."""
 DATASET_LINE = "# dataset "
+
+
+def claim_run(
+    config: RunConfig, dataset: Dataset, tokenizer: Tokenizer, run: Path, *, allow_data_change: bool = False
+) -> None:
+    """Write the run's resolved run.toml, or check that the one there agrees with these settings."""
+    file, fingerprint = run / "run.toml", dataset.manifest.fingerprint
+    datasets: list[str] = []
+    if file.exists():
+        old, datasets = load_config(file), datasets_told(file.read_text(encoding="utf-8"))
+        same_data = datasets[:1] == [fingerprint]
+        if old == config and same_data:
+            return
+        check_continuation(old, config, same_data=same_data, allow_data_change=allow_data_change, run=run)
+        check_tokenizer_of_run(run, tokenizer)
+    with explain_os_errors(run):
+        write_whole(file, run_file_text(config, [fingerprint, *(d for d in datasets if d != fingerprint)]))
 
 
 def run_file_text(config: RunConfig, datasets: Sequence[str]) -> str:

@@ -9,69 +9,32 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
-from torch import Tensor
-
-from dozero.artifact import (
-    Manifest,
-    explain_os_errors,
-    is_current,
-    lock,
-    read_manifest,
-    sweep_leftovers,
-    write_artifact,
-    write_whole,
-)
-from dozero.config import load_config
+from dozero.artifact import explain_os_errors, lock
 from dozero.dataset.batch import Batch, batch_of_step, pack_rows, window_of_step
 from dozero.dataset.shards import Dataset
-from dozero.device import Device, generator
-from dozero.errors import ArtifactError, DivergedError, ModelMismatch
-from dozero.eval.likelihood import measure_surprise, total_nats
-from dozero.eval.surprise import Surprise
-from dozero.generate.language_model import LanguageModel
-from dozero.hardware import resident_memory_bytes
-from dozero.model.hf import write_model_files
-from dozero.model.initialize import initialize
-from dozero.model.transformer import Transformer
+from dozero.device import Device
+from dozero.errors import ArtifactError, DivergedError, ModelMismatch, PeerLost
 from dozero.settings import RunConfig
 from dozero.tokenizer.tokenizer import Tokenizer
 from dozero.train.bad_step import log_turns, skip_or_go_back, tell_bad_step
-from dozero.train.card import model_card
-from dozero.train.checkpoint import RunState, load_newest, machine_facts, save_checkpoint
-from dozero.train.continuation import (
-    check_continuation,
-    check_tokenizer_of_run,
-    datasets_told,
-    machine_differences,
-    note_dataset,
-    refuse_differences,
-    run_file_text,
-)
+from dozero.train.checkpoint import RunState, checkpoint_path, load_newest, machine_facts, save_checkpoint
+from dozero.train.continuation import claim_run, machine_differences, note_dataset, refuse_differences
 from dozero.train.divergence import last_regular_save, passed_over, way_out
-from dozero.train.events import (
-    Evaluated,
-    Event,
-    Finished,
-    Observed,
-    Replanned,
-    Sampled,
-    Saved,
-    Started,
-    Stepped,
-    Stopped,
-    Unsaved,
-)
+from dozero.train.events import Event, Replanned, Saved, Started, Stepped, Stopped, Unsaved
+from dozero.train.finish import finish
+from dozero.train.learner import build_learner
 from dozero.train.log import StepLog
 from dozero.train.loss import SPIKE_WINDOW, spike_limit
 from dozero.train.memory import explain_memory_errors
-from dozero.train.observe import layers_tree, observe_layers, snapshot
-from dozero.train.optim import build_optimizer
+from dozero.train.observe import snapshot
+from dozero.train.parallel import give_state, step_together
 from dozero.train.scales import data_facts, scales_of
 from dozero.train.session import Session
-from dozero.train.step import Schedule, StepResult, forget_gradients, train_step
+from dozero.train.step import Schedule, StepResult, train_step
+from dozero.train.team import Call, Order, Team, dismiss, lone_team
+from dozero.train.tell import evaluate, log_step, observe, sample
 
 REPLAN_AT = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 REPLAN_TOLERANCE = 0.01
@@ -89,6 +52,7 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     strict: bool = False,
     allow_data_change: bool = False,
+    team: Team | None = None,
 ) -> Iterator[Event]:
     """Train until config.train.steps, yielding what happens; then write `run/model` and score all held-out text.
 
@@ -96,39 +60,31 @@ def train(
     `timings.jsonl`. (Under `train.max_seconds` a slow machine moves the end of the run; that is logged, and the
     exception.) Leaving the loop early, or `should_stop`, saves a checkpoint first. A finished run yields Finished
     at once. `strict` refuses to continue where the bits may differ; `allow_data_change` continues on another dataset.
+    In a `team` this is the leader's part; the others `follow`.
     """
+    team = team or lone_team(config.train)
+    try:
+        _check_tokenizer(tokenizer, dataset, run)
+        with lock(run), explain_memory_errors(config, run):
+            claim_run(config, dataset, tokenizer, run, allow_data_change=allow_data_change)
+            session, started = _open_session(config, dataset, tokenizer, run, device, strict=strict, team=team)
+            try:
+                yield started
+                yield from _train_session(session, should_stop)
+                if session.state.step == session.state.schedule.total_steps:
+                    yield finish(session, dataset)
+            finally:
+                for log in (session.metrics, session.samples, session.timings):
+                    log.close()
+    finally:
+        dismiss(team)
+
+
+def _check_tokenizer(tokenizer: Tokenizer, dataset: Dataset, run: Path) -> None:
     if tokenizer.vocab_size != dataset.vocab_size:
         raise ModelMismatch(
             "tokenizer and dataset disagree", where=run, expected=dataset.vocab_size, got=tokenizer.vocab_size
         )
-    with lock(run), explain_memory_errors(config, run):
-        claim_run(config, dataset, tokenizer, run, allow_data_change=allow_data_change)
-        session, started = _open_session(config, dataset, tokenizer, run, device, strict=strict)
-        try:
-            yield started
-            yield from _train_session(session, should_stop)
-            if session.state.step == session.state.schedule.total_steps:
-                yield _finish(session, dataset)
-        finally:
-            for log in (session.metrics, session.samples, session.timings):
-                log.close()
-
-
-def claim_run(
-    config: RunConfig, dataset: Dataset, tokenizer: Tokenizer, run: Path, *, allow_data_change: bool = False
-) -> None:
-    """Write the run's resolved run.toml, or check that the one there agrees with these settings."""
-    file, fingerprint = run / "run.toml", dataset.manifest.fingerprint
-    datasets: list[str] = []
-    if file.exists():
-        old, datasets = load_config(file), datasets_told(file.read_text(encoding="utf-8"))
-        same_data = datasets[:1] == [fingerprint]
-        if old == config and same_data:
-            return
-        check_continuation(old, config, same_data=same_data, allow_data_change=allow_data_change, run=run)
-        check_tokenizer_of_run(run, tokenizer)
-    with explain_os_errors(run):
-        write_whole(file, run_file_text(config, [fingerprint, *(d for d in datasets if d != fingerprint)]))
 
 
 def clear_run(run: Path) -> None:
@@ -140,31 +96,33 @@ def clear_run(run: Path) -> None:
             (run / name).unlink(missing_ok=True)
 
 
-def build_model(config: RunConfig, vocab_size: int, device: Device) -> Transformer:
-    """Return the model of these settings, initialised as a function of the seed."""
-    model = Transformer(config.model, vocab_size, device.dtype)
-    initialize(model, generator(config.seed, 0))
-    return model.to(device.type)
-
-
 def _open_session(
-    config: RunConfig, dataset: Dataset, tokenizer: Tokenizer, run: Path, device: Device, *, strict: bool
+    config: RunConfig,
+    dataset: Dataset,
+    tokenizer: Tokenizer,
+    run: Path,
+    device: Device,
+    *,
+    strict: bool,
+    team: Team | None = None,
 ) -> tuple[Session, Started]:
-    model = build_model(config, dataset.vocab_size, device)
-    optimizer = build_optimizer(model, config.optim, device.dtype)
-    state, broken = load_newest(run, model, optimizer)
-    differences = machine_differences(state, machine_facts(device.dtype))
+    model, optimizer = build_learner(config, dataset.vocab_size, device, team)
+    saved, broken = load_newest(run, model, optimizer, team)
+    differences = machine_differences(saved, machine_facts(device.dtype, team))
     if strict:
         refuse_differences(differences, run)
-    state = state or RunState(0, Schedule(config.train.steps))
+    state = saved or RunState(0, Schedule(config.train.steps))
+    if team is not None:
+        give_state(team, model, optimizer, state, checkpoint_path(run, state.step) if saved else None)
     logged = state.step or -1  # begun anew, a run tells of step 0 again
     other_data = note_dataset(state, dataset.manifest.fingerprint)
     T = config.model.max_seq_len
     session = Session(
         config, run, model, tokenizer, optimizer,
         pack_rows(dataset.train, T), pack_rows(dataset.heldout, T, config.eval.heldout_docs), config.rows_per_step,
-        state, *(StepLog(run / name, logged) for name in LOGS), scales=scales_of(config, dataset, device),
-        stream=dataset.train, saved_at=state.step, passed_over=passed_over(state.rollbacks),
+        config.rows_at_once, state, *(StepLog(run / name, logged) for name in LOGS),
+        scales=scales_of(config, dataset, device, team.size if team else 1), stream=dataset.train, saved_at=state.step,
+        passed_over=passed_over(state.rollbacks), team=team,
     )  # fmt: skip
     if logged < 0:
         session.metrics.write(step=0, **data_facts(config, dataset))
@@ -177,7 +135,7 @@ def _open_session(
 def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Event]:
     """Run steps until the end; whatever leaves between two steps finds a checkpoint written."""
     if s.state.step == 0:
-        yield _sample(s)
+        yield sample(s)
         if s.config.train.on_divergence == "rollback":
             yield _save(s)  # what there is to go back to
     try:
@@ -191,8 +149,9 @@ def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Even
                 yield _save_when_due(s)
             if should_stop():
                 break
-    except GeneratorExit:
-        _save_unless_saved(s)
+    except (GeneratorExit, PeerLost) as reason:
+        if not (s.is_sharded and isinstance(reason, PeerLost)):  # of a lost peer's share there is nothing to save
+            _save_unless_saved(s)
         raise
     except DivergedError as error:
         told = tell_bad_step(s, error)
@@ -208,18 +167,12 @@ def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Even
 
 def _one_step(s: Session) -> Iterator[Event]:
     """Make one update, or what is done instead at a bad step, and yield what is due after it."""
-    began = time.perf_counter()
     step = s.state.step
     due = _due_after(step + 1, s.state.schedule.total_steps, s.config)
-    window = window_of_step(step, s.passed_over)
-    batch = batch_of_step(s.train_rows, s.rows_per_step, s.config.seed, window).to(s.model.lm_head.weight.device)
-    limit = spike_limit(s.state.losses, s.config.train.spike_sigma)
-    loaded = time.perf_counter()
-    before = snapshot(s.optimizer) if due["observe"] else None
+    before = snapshot(s.optimizer) if due["observe"] and not s.is_sharded else None
+    began = time.perf_counter()
     try:
-        result = train_step(
-            s.model, s.optimizer, batch, step, s.state.schedule, limit, keep_gradients=due["observe"]
-        )  # fmt: skip
+        result, batch, loaded = _update(s, keep_gradients=before is not None)
     except DivergedError as error:
         yield skip_or_go_back(s, error)
         if s.state.step > step:
@@ -233,20 +186,41 @@ def _one_step(s: Session) -> Iterator[Event]:
     s.state.losses = [*s.state.losses, result.loss][-SPIKE_WINDOW:]
     stepped = _tell_step(s, result, batch.target_tokens / took)
     if due["log"]:
-        _log_step(s, stepped, (loaded - began) / took)
+        log_step(s, stepped, (loaded - began) / took)
     yield stepped
     if before is not None:
-        yield _observe(s, before, batch, result)
+        yield observe(s, before, batch, result)
     yield from _look(s, due)
+
+
+def _update(s: Session, *, keep_gradients: bool) -> tuple[StepResult, Batch, float]:
+    """Update the weights once, alone or in a team; return what was measured, the rows computed here, when they were there.
+
+    Raises DivergedError before the update, in a team in all its processes alike.
+    """
+    step, schedule = s.state.step, s.state.schedule
+    window = window_of_step(step, s.passed_over)
+    limit = spike_limit(s.state.losses, s.config.train.spike_sigma)
+    if s.team is not None:
+        call = Call(Order.STEP, step, schedule, window, limit)
+        return step_together(
+            s.team, s.model, s.optimizer, s.train_rows, s.config, call, keep_gradients=keep_gradients
+        )  # fmt: skip
+    batch = batch_of_step(s.train_rows, s.rows_per_step, s.config.seed, window).to(s.model.lm_head.weight.device)
+    loaded = time.perf_counter()
+    result = train_step(
+        s.model, s.optimizer, batch, step, schedule, limit, rows_at_once=s.rows_at_once, keep_gradients=keep_gradients
+    )
+    return result, batch, loaded
 
 
 def _look(s: Session, due: Mapping[str, bool]) -> Iterator[Event]:
     """Evaluate and sample when due."""
     looked = time.perf_counter()
     if due["eval"]:
-        yield _evaluate(s)
+        yield evaluate(s)
     if due["sample"]:
-        yield _sample(s)
+        yield sample(s)
     s.state.seconds += time.perf_counter() - looked
 
 
@@ -268,50 +242,14 @@ def _tell_step(s: Session, result: StepResult, tokens_per_s: float) -> Stepped:
     )  # fmt: skip
 
 
-def _log_step(s: Session, told: Stepped, batch_share: float) -> None:
-    """Write what follows from the settings to the metrics, what the clock decides to the timings."""
-    s.metrics.write(
-        step=told.step, loss=told.loss, bits_per_byte=told.bits_per_byte, grad_norm=told.grad_norm,
-        lr_scale=told.lr_scale, tokens=told.tokens,
-    )  # fmt: skip
-    used = {} if told.utilisation is None else {"utilisation": round(told.utilisation, 4)}
-    s.timings.write(
-        step=told.step, seconds=round(told.seconds, 3), tokens_per_s=round(told.tokens_per_s),
-        batch_share=round(batch_share, 4), **used,
-    )  # fmt: skip
-
-
-def _observe(s: Session, before: Mapping[str, Tensor], batch: Batch, result: StepResult) -> Observed:
-    layers = observe_layers(s.model, s.optimizer, before, batch, result.grad_norm)
-    forget_gradients(s.optimizer)
-    s.metrics.write(step=s.state.step, observed_lr_scale=result.lr_scale, layers=layers_tree(layers))
-    resident = resident_memory_bytes()
-    if resident is not None:
-        s.timings.write(step=s.state.step, resident_bytes=resident)
-    return Observed(s.state.step, result.lr_scale, layers, resident)
-
-
-def _evaluate(s: Session) -> Evaluated:
-    nats, tokens = total_nats(s.model, s.heldout_rows)
-    loss = nats / tokens
-    told = Evaluated(s.state.step, loss, loss * s.scales.heldout_bits)
-    s.metrics.write(step=told.step, heldout_loss=told.loss, heldout_bits_per_byte=told.bits_per_byte)
-    return told
-
-
-def _sample(s: Session) -> Sampled:
-    seed = (s.config.seed << 32) + s.state.step
-    text = LanguageModel(s.model, s.tokenizer).generate(config=s.config.generate, seed=seed)
-    s.samples.write(step=s.state.step, text=text)
-    return Sampled(s.state.step, text)
-
-
 def _save_when_due(s: Session) -> Saved | Unsaved:
     """Save, or where the settings want to go on without what the disk has no room for, tell why not."""
     try:
         return _save(s)
     except ArtifactError as error:
-        if s.config.train.on_full_disk == "stop" or s.state.step == s.state.schedule.total_steps:
+        is_last = s.state.step == s.state.schedule.total_steps
+        others_wait = s.team is not None and s.team.is_sharded and not s.team.is_at_work  # inside the save
+        if s.config.train.on_full_disk == "stop" or is_last or others_wait:
             raise
         return Unsaved(s.state.step, str(error))
 
@@ -327,7 +265,7 @@ def _save(s: Session) -> Saved:
         log.sync()
     goes_back, train_config = s.config.train.on_divergence == "rollback", s.config.train
     regular = last_regular_save(s.state.step, train_config.save_every) if goes_back else None
-    path = save_checkpoint(s.run, s.state, s.model, s.optimizer, s.tokenizer, train_config.keep, regular)
+    path = save_checkpoint(s.run, s.state, s.model, s.optimizer, s.tokenizer, train_config.keep, regular, s.team)
     s.saved_at = s.state.step
     s.state.seconds += time.perf_counter() - began
     return Saved(s.state.step, path)
@@ -355,26 +293,3 @@ def _replan(s: Session, done_before: float) -> Iterator[Replanned]:
         s.state.schedule = schedule.replan(step, total)
         s.timings.write(step=step, total_steps=total)
         yield Replanned(step, total)
-
-
-def _finish(s: Session, dataset: Dataset) -> Finished:
-    """Score all held-out documents and write the model folder, unless an earlier call did."""
-    out, config = s.run / "model", s.config.model_dump()
-    sweep_leftovers(out)
-    inputs = {"dataset": dataset.manifest.fingerprint}
-    if is_current(out, "model", inputs, config) and read_manifest(out).counts["step"] == s.state.step:
-        manifest = read_manifest(out, "model")
-        return Finished(s.state.step, out, Surprise(**manifest.about["heldout"]), s.state.seconds)
-    heldout = measure_surprise(s.model, dataset.heldout)
-    manifest = Manifest(
-        kind="model",
-        inputs=inputs,
-        config=config,
-        counts={"step": s.state.step, "tokens": s.state.tokens, "vocab_size": s.model.vocab_size},
-        about={**dataset.manifest.about, "heldout": asdict(heldout)},
-        seconds=round(s.state.seconds, 3),
-    )
-    with write_artifact(out, manifest) as folder:
-        write_model_files(s.model, s.tokenizer, folder)
-        (folder / "README.md").write_text(model_card(manifest, heldout), encoding="utf-8")
-    return Finished(s.state.step, out, heldout, s.state.seconds)

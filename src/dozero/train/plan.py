@@ -12,7 +12,7 @@ from dozero.device import Device
 from dozero.errors import ConfigError
 from dozero.model.cost import model_cost
 from dozero.settings import ModelConfig, RunConfig
-from dozero.train.loop import build_model
+from dozero.train.learner import build_model
 from dozero.train.optim import build_optimizer
 from dozero.train.step import Schedule, train_step
 
@@ -89,7 +89,7 @@ def measure_step(config: RunConfig, dataset: Dataset, device: Device) -> float:
     for step in range(WARM_STEPS + TIMED_STEPS):
         began = time.perf_counter()
         batch = batch_of_step(rows, config.rows_per_step, config.seed, step).to(model.lm_head.weight.device)
-        train_step(model, optimizer, batch, step, Schedule(1000))
+        train_step(model, optimizer, batch, step, Schedule(1000), rows_at_once=config.rows_at_once)
         times.append(time.perf_counter() - began)
     return statistics.median(times[WARM_STEPS:])
 

@@ -23,12 +23,13 @@ class Scales:
     heldout_bits: float
     """The same of the held-out text."""
     peak_tokens_per_s: float | None
-    """Tokens a second at which a step would take all this machine can give; None if its peak was never measured."""
+    """Tokens a second at which a step would take all this machine can give; None if its peak was never measured, and for
+    several processes, whose peak together nobody measured."""
 
 
-def scales_of(config: RunConfig, dataset: Dataset, device: Device) -> Scales:
+def scales_of(config: RunConfig, dataset: Dataset, device: Device, processes: int = 1) -> Scales:
     """Return the factors of a run."""
-    peak_flops = known_peak(device)
+    peak_flops = known_peak(device) if processes == 1 else None
     flops = model_cost(config.model, dataset.vocab_size).training_flops_per_token
     return Scales(bits_per_nat(dataset.train), bits_per_nat(dataset.heldout), peak_flops and peak_flops / flops)
 

@@ -14,6 +14,7 @@ from dozero.train.checkpoint import RunState
 from dozero.train.log import StepLog
 from dozero.train.optim import Optimizer
 from dozero.train.scales import Scales
+from dozero.train.team import Team
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Session:
     train_rows: Rows
     heldout_rows: Rows
     rows_per_step: int
+    rows_at_once: int
     state: RunState
     metrics: StepLog
     samples: StepLog
@@ -38,3 +40,9 @@ class Session:
     """The step of the newest checkpoint, or 0."""
     passed_over: list[int]
     """Windows of data that rollbacks left out."""
+    team: Team | None = None
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether this process holds only a share of the model, so that others must join in whatever it computes."""
+        return self.team is not None and self.team.is_sharded

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from dozero.dataset.batch import Batch
 from dozero.errors import DivergedError
@@ -53,6 +55,7 @@ def train_step(
     schedule: Schedule,
     loss_limit: float = math.inf,
     *,
+    rows_at_once: int = 0,
     keep_gradients: bool = False,
 ) -> StepResult:
     """Update the weights once, in place. Kept gradients are those the update used, clipped.
@@ -60,30 +63,52 @@ def train_step(
     Raises DivergedError before the update when loss or gradient is not finite, or the loss above the limit: weights
     and state are then intact.
     """
-    config = optimizer.config
-    logits = model(batch.ids, batch.segments)  # guess
-    loss = next_token_loss(logits, batch.targets, batch.target_tokens)  # measure
-    loss.backward()  # who is to blame
+    loss = add_gradients(model, batch, rows_at_once)
     params = list(optimizer.params.values())
-    grad_norm = nn.utils.clip_grad_norm_(params, config.clip, foreach=True).item()
-    loss_value = loss.item()
-    is_finite = math.isfinite(loss_value) and math.isfinite(grad_norm)
-    if not is_finite or loss_value > loss_limit:
-        forget_gradients(optimizer)
-        what = "the loss jumped" if is_finite else "loss or gradient is not finite"
-        raise DivergedError(
-            f"{what}; the weights were left as they were",
-            where=f"step {step}",
-            expected=f"a loss up to {loss_limit:.4g}" if is_finite else "finite numbers",
-            got=f"loss {loss_value}, gradient norm {grad_norm}",
-            next=f"a lower rate: optim.muon_lr={config.muon_lr / 2:g} optim.adam_lr={config.adam_lr / 2:g}",
-        )
-    middle = schedule.progress(step + 0.5)  # at its edges the first or the last step would be wasted on rate 0
-    scale = lr_scale(middle, config.warmup, config.decay)
+    grad_norm = nn.utils.clip_grad_norm_(params, optimizer.config.clip, foreach=True).item()
+    refuse_bad_step(optimizer, step, loss.item(), grad_norm, loss_limit)
+    scale = rate_of_step(optimizer, step, schedule)
     update(optimizer, step, scale)  # correct a little
     if not keep_gradients:
         forget_gradients(optimizer)
-    return StepResult(loss_value, grad_norm, scale)
+    return StepResult(loss.item(), grad_norm, scale)
+
+
+def add_gradients(model: Transformer, batch: Batch, rows_at_once: int = 0) -> Float[Tensor, ""]:
+    """Add the gradients of a batch to those of the weights, so many rows at once (0: all), and return its loss.
+
+    Each portion is divided by the targets of the whole step, so that portions of any size add up to the same.
+    """
+    losses: list[Tensor] = []
+    for part in batch.portions(rows_at_once):
+        logits = model(part.ids, part.segments)  # guess
+        loss = next_token_loss(logits, part.targets, batch.target_tokens)  # measure
+        loss.backward()  # who is to blame
+        losses.append(loss.detach())
+    return torch.stack(losses).sum()
+
+
+def refuse_bad_step(optimizer: Optimizer, step: int, loss: float, grad_norm: float, loss_limit: float) -> None:
+    """Raise DivergedError, the gradients dropped, unless loss and gradient norm are finite and the loss within its limit."""
+    is_finite = math.isfinite(loss) and math.isfinite(grad_norm)
+    if is_finite and loss <= loss_limit:
+        return
+    config = optimizer.config
+    forget_gradients(optimizer)
+    what = "the loss jumped" if is_finite else "loss or gradient is not finite"
+    raise DivergedError(
+        f"{what}; the weights were left as they were",
+        where=f"step {step}",
+        expected=f"a loss up to {loss_limit:.4g}" if is_finite else "finite numbers",
+        got=f"loss {loss}, gradient norm {grad_norm}",
+        next=f"a lower rate: optim.muon_lr={config.muon_lr / 2:g} optim.adam_lr={config.adam_lr / 2:g}",
+    )
+
+
+def rate_of_step(optimizer: Optimizer, step: int, schedule: Schedule) -> float:
+    """Return the factor on the learning rates of a step."""
+    middle = schedule.progress(step + 0.5)  # at its edges the first or the last step would be wasted on rate 0
+    return lr_scale(middle, optimizer.config.warmup, optimizer.config.decay)
 
 
 def forget_gradients(optimizer: Optimizer) -> None:

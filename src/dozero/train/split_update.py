@@ -1,0 +1,63 @@
+"""The update of weights in several processes: each orthogonalises some of Muon's matrices, and all step alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Size, Tensor
+
+from dozero.settings import OptimConfig
+from dozero.train.optim import Optimizer, adam_update, orthogonalize
+from dozero.train.team import Team
+
+
+@torch.no_grad()
+def update_by_turns(team: Team, optimizer: Optimizer, step: int, scale: float) -> None:
+    """Do what `update` does, the matrices of Muon shared out: orthogonalising is a fifth of a small model's step.
+
+    All that is told between processes is told before anything changes, so that a lost peer leaves the state whole.
+    """
+    config, state, params = optimizer.config, optimizer.state, optimizer.params
+    moved: list[tuple[Tensor, Tensor]] = []
+    for i, names in enumerate(optimizer.stacks):
+        grads = torch.stack(gradients_of([params[name] for name in names]))
+        momentum = state[f"momentum.{i}"].lerp(grads, 1 - config.momentum)
+        moved.append((momentum, share_directions(team, grads.lerp_(momentum, config.momentum).to(optimizer.dtype))))
+    for i, (names, (momentum, direction)) in enumerate(zip(optimizer.stacks, moved, strict=True)):
+        state[f"momentum.{i}"].copy_(momentum)
+        step_along([params[name] for name in names], direction, config, scale, params[names[0]].shape)
+    adam = [params[name] for name in optimizer.adam]
+    adam_update(adam, state["mean"], state["square"], config, config.adam_lr * scale, step + 1)
+
+
+def step_along(params: Sequence[Tensor], directions: Tensor, config: OptimConfig, scale: float, whole: Size) -> None:
+    """Move matrices of a shape, or some of their rows, against their directions as Muon does: decayed first, tall ones further."""
+    lr = config.muon_lr * scale
+    rows, cols = whole
+    for p, d in zip(params, directions, strict=True):
+        if config.weight_decay:
+            p.mul_(1 - lr * config.weight_decay)
+        p.sub_(d.to(p.dtype), alpha=lr * math.sqrt(max(1.0, rows / cols)))
+
+
+def gradients_of(params: Sequence[Tensor]) -> list[Tensor]:
+    """Return the gradients, which must be there."""
+    grads = [p.grad for p in params]
+    assert all(g is not None for g in grads), "update before backward"
+    return [g for g in grads if g is not None]
+
+
+def share_directions(team: Team, g: Float[Tensor, "N rows cols"]) -> Float[Tensor, "N rows cols"]:
+    """Return the orthogonalised matrices of a stack, of which each process computes its part."""
+    each = math.ceil(len(g) / team.size)
+    own = g[team.rank * each : (team.rank + 1) * each]
+    part = g.new_zeros(each, *g.shape[1:])
+    if len(own):
+        part[: len(own)] = orthogonalize(own)
+    parts = g.new_empty(team.size, *part.shape)
+    dist.all_gather(list(parts.unbind(0)), part)
+    return parts.flatten(0, 1)[: len(g)]
