@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -28,8 +29,8 @@ def scale(quick: bool) -> Iterator[Claim]:
         small, large = folder / "small.jsonl", folder / "large.jsonl"
         documents = write_documents(small, SMALL_MB, seed=0), write_documents(large, large_mb, seed=1)
         runs = [curate_in_process(small, folder / f"small-{i}") for i in range(3)]
-        large_s, large_bytes = curate_in_process(large, folder / "large")
-        small_s = sorted(seconds for seconds, _ in runs)[1]
+        large_s, large_cpu_s, large_bytes = curate_in_process(large, folder / "large")
+        small_s, small_cpu_s = (sorted(run[i] for run in runs)[1] for i in (0, 1))
         large.unlink()
         peer_s = run_peer(small, folder / "peer")
     ours, theirs = documents[1] / large_s, documents[0] / peer_s
@@ -39,6 +40,8 @@ def scale(quick: bool) -> Iterator[Claim]:
         large_s / documents[1] / (small_s / documents[0]),
         1.15,
     )
+    growth = large_cpu_s / documents[1] / (small_cpu_s / documents[0])
+    yield Claim("the same in seconds of processors, of a document at each size, ms", 1e3 * large_cpu_s / documents[1], 1e3 * small_cpu_s / documents[0], growth, "told", True)  # fmt: skip
     yield Claim(
         "documents per second (ours, datatrove with its own filters)", ours, theirs, ours / theirs, ">= 8, aim 20",
         ours >= 8 * theirs,
@@ -63,16 +66,22 @@ def write_documents(file: Path, megabytes: int, seed: int) -> int:
     return count
 
 
-def curate_in_process(source: Path, out: Path) -> tuple[float, int]:
-    """Run `dozero curate` as a user would; return its seconds and the peak memory of all its processes in bytes."""
+def curate_in_process(source: Path, out: Path) -> tuple[float, float, int]:
+    """Run `dozero curate` as a user would; return its seconds, those of all its processors, and its peak memory in bytes."""
     command = [sys.executable, "-m", "dozero", "curate", str(source), "-o", str(out), "--lang", "pt"]
-    began, peak = time.perf_counter(), 0
+    began, spent, peak = time.perf_counter(), children_cpu_s(), 0
     with subprocess.Popen([*command, "--processes", str(PROCESSES)], stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             peak = max(peak, sum(memory_of(pid) for pid in family(process.pid)))
             time.sleep(0.2)
     assert process.returncode == 0
-    return time.perf_counter() - began, peak
+    return time.perf_counter() - began, children_cpu_s() - spent, peak
+
+
+def children_cpu_s() -> float:
+    """Return the seconds of processors that ended children, and theirs, have taken."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def family(pid: int) -> list[int]:

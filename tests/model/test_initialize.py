@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from dozero.model.initialize import initialize
-from dozero.model.transformer import Transformer
+from dozero.model.transformer import Transformer, rope_tables
 from dozero.settings import ModelConfig
 
 V = 50
@@ -37,7 +37,7 @@ def test_the_first_loss_is_that_of_a_uniform_guess(config):
     assert F.cross_entropy(logits.flatten(0, 1), ids.flatten()).item() == pytest.approx(math.log(V), rel=1e-6)
 
 
-@pytest.mark.parametrize("config", [SHAPE, QWEN2, TIED])
+@pytest.mark.parametrize("config", [SHAPE, QWEN2])
 def test_every_block_starts_as_the_identity(config):
     model, inside = initialized(config), []
     for block in model.model.layers:
@@ -47,12 +47,34 @@ def test_every_block_starts_as_the_identity(config):
     assert all(torch.equal(before, after) for before, after in inside)
 
 
+@pytest.mark.parametrize("n_kv_heads", [1, 2, 4])
+@pytest.mark.parametrize("n_layers", [1, 2, 8])
+def test_tied_attention_starts_by_adding_a_share_of_the_mean_of_what_it_looks_at(n_kv_heads, n_layers):
+    """As many values as coordinates, or fewer: then the part of it that they hold; query heads that share values agree."""
+    config = TIED.model_copy(update={"n_layers": n_layers, "n_kv_heads": n_kv_heads})
+    model = initialized(config)
+    x = torch.randn(3, 9, config.d_model, generator=torch.Generator().manual_seed(3))
+    uniform = torch.full((9, 9), 0.0).masked_fill(torch.ones(9, 9, dtype=torch.bool).triu(1), -math.inf)
+    for block in model.model.layers:
+        attention = block.self_attn
+        for norm in (attention.q_norm, attention.k_norm):
+            norm.weight.data.zero_()  # all scores are equal: a position looks at all before it alike
+        added = attention(x, rope_tables(0, 9, config.head_dim, 1e4, x), uniform, None)
+        mean = x.cumsum(1) / torch.arange(1, 10)[:, None]
+        held = attention.v_proj.weight.T @ attention.v_proj.weight  # onto what the values hold
+        torch.testing.assert_close(added, min(1, 2 / n_layers) * mean @ held, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(held @ held, held, atol=1e-5, rtol=1e-4)
+        assert round(held.trace().item()) == min(config.d_model, n_kv_heads * config.head_dim)
+        assert not block.mlp.down_proj.weight.any()
+
+
 @pytest.mark.parametrize("config", [SHAPE, QWEN2, TIED])
 def test_every_parameter_follows_from_the_seed_and_nothing_else(config):
     a, b, c = initialized(config), initialized(config, filled_with=7.0), initialized(config, seed=1)
     for (name, p), q, r in zip(a.named_parameters(), b.parameters(), c.parameters(), strict=True):
         assert torch.equal(p, q), name
         is_random = name.endswith("embed_tokens.weight") or any(x in name for x in ("q_", "k_", "v_", "gate_", "up_"))
+        is_random |= name.endswith("o_proj.weight") and config.tie_embeddings
         if is_random and p.ndim == 2:
             assert not torch.equal(p, r), name
         else:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from dozero.model.transformer import Transformer
+from dozero.model.transformer import Attention, Transformer
+
+COPIES = 2.0
+"""What all attention together adds of the tokens before, where it begins by copying; measured at two blocks (JOURNAL.md)."""
 
 
 def initialize(model: Transformer, generator: torch.Generator) -> None:
@@ -14,6 +19,10 @@ def initialize(model: Transformer, generator: torch.Generator) -> None:
     have the spread that keeps the scale of a vector (1/sqrt of its size). A separate output head starts at zero,
     so that the first loss is that of a uniform guess, ln V; a tied one must be the embedding, which then is small
     enough that no token starts by predicting itself.
+
+    Where head and embedding are one, to say a token again is to pass its vector on: there attention starts by doing that,
+    and has only to learn where to look. From zero it must learn both at once, and each is of no use before the other
+    (measured on stories, JOURNAL.md).
     """
     with torch.no_grad():
         for name, p in model.named_parameters():
@@ -26,3 +35,25 @@ def initialize(model: Transformer, generator: torch.Generator) -> None:
                 p.copy_(torch.randn(p.shape, generator=generator) * p.shape[1] ** -0.5)
             else:
                 p.fill_(1.0)
+        if model.config.tie_embeddings:
+            for block in model.model.layers:
+                begin_by_copying(block.self_attn, min(1.0, COPIES / model.config.n_layers), generator)
+
+
+def begin_by_copying(attention: Attention, share: float, generator: torch.Generator) -> None:
+    """Set values and output so that a position adds `share` times the mean of the vectors that it looks at.
+
+    The rows of the value projection are perpendicular and of length 1, the output projection is its transpose; with
+    fewer values than coordinates it adds their projection onto that many of all directions.
+    """
+    v, o = attention.v_proj.weight, attention.o_proj.weight
+    v.copy_(perpendicular(v.shape[0], v.shape[1], generator))
+    heads_of_each = attention.H // attention.K  # query heads that share a value head add up
+    by_head = v.view(attention.K, attention.D, -1).repeat_interleave(heads_of_each, dim=0).flatten(0, 1)
+    o.copy_(by_head.T * (share / heads_of_each))
+
+
+def perpendicular(rows: int, cols: int, generator: torch.Generator) -> Float[Tensor, "rows cols"]:
+    """Return a random matrix with perpendicular rows of length 1, or columns where those are fewer."""
+    tall = torch.linalg.qr(torch.randn(max(rows, cols), min(rows, cols), generator=generator)).Q
+    return tall if rows >= cols else tall.T

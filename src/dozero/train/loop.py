@@ -36,7 +36,7 @@ from dozero.train.step import Schedule, StepResult, train_step
 from dozero.train.team import Call, Order, Team, dismiss, lone_team
 from dozero.train.tell import evaluate, log_step, observe, sample
 
-REPLAN_AT = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
+REPLAN_AT = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 REPLAN_TOLERANCE = 0.01
 FIRST_LOOK = 10  # early, because what is wrong with a learning rate shows most plainly in weights that are still small
 LOGS = ("metrics.jsonl", "samples.jsonl", "timings.jsonl")
@@ -140,7 +140,11 @@ def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Even
             yield _save(s)  # what there is to go back to
     try:
         while s.state.step < s.state.schedule.total_steps:
-            yield from [*_one_step(s), *_replan(s)]  # all of it before telling any, so that leaving finds a whole step
+            done = _share_done(s)
+            yield from [
+                *_one_step(s),
+                *_replan(s, done),
+            ]  # all of it before telling any, so that leaving finds a whole step
             if s.state.step % s.config.train.save_every == 0 or s.state.step == s.state.schedule.total_steps:
                 yield _save_when_due(s)
             if should_stop():
@@ -267,12 +271,21 @@ def _save(s: Session) -> Saved:
     return Saved(s.state.step, path)
 
 
-def _replan(s: Session) -> Iterator[Replanned]:
+def _share_done(s: Session) -> float:
+    """Return the share of the run that is done, of its steps or of its time, whichever is further.
+
+    Where far more steps are set than fit the time, those would be warm-up all the way to the first look at the clock.
+    """
+    limit = s.config.train.max_seconds
+    return max(s.state.schedule.progress(s.state.step), s.state.seconds / limit if limit else 0.0)
+
+
+def _replan(s: Session, done_before: float) -> Iterator[Replanned]:
     """At a few points of the way, move the end of the run so that it fits max_seconds; never past train.steps."""
     schedule, step, limit = s.state.schedule, s.state.step, s.config.train.max_seconds
     if not limit or step == schedule.total_steps:
         return
-    if not any(schedule.progress(step - 1) < at <= schedule.progress(step) for at in REPLAN_AT):
+    if not any(done_before < at <= _share_done(s) for at in REPLAN_AT):
         return
     left = max(1, int((limit - s.state.seconds) / s.state.seconds * step))
     total = min(s.config.train.steps, step + left)
