@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dozero.model.transformer import Attention, Transformer
+from dozero.model.transformer import Attention, Block, Transformer
 
 COPIES = 2.0
 """What all attention together adds of the tokens before, where it begins by copying; measured at two blocks (JOURNAL.md)."""
@@ -37,6 +37,7 @@ def initialize(model: Transformer, generator: torch.Generator) -> None:
                 p.fill_(1.0)
         if model.config.tie_embeddings:
             for block in model.model.layers:
+                assert isinstance(block, Block)
                 begin_by_copying(block.self_attn, min(1.0, COPIES / model.config.n_layers), generator)
 
 

@@ -141,10 +141,8 @@ def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Even
     try:
         while s.state.step < s.state.schedule.total_steps:
             done = _share_done(s)
-            yield from [
-                *_one_step(s),
-                *_replan(s, done),
-            ]  # all of it before telling any, so that leaving finds a whole step
+            # All of it before telling any, so that leaving finds a whole step.
+            yield from [*_one_step(s), *_replan(s, done)]
             if s.state.step % s.config.train.save_every == 0 or s.state.step == s.state.schedule.total_steps:
                 yield _save_when_due(s)
             if should_stop():
