@@ -97,6 +97,10 @@ def in_agreement(tree):
         optim["decay"] = (1 - optim["warmup"]) / 2
     tree["scale"]["partition"] = tree["scale"]["partition"] or "cpu"
     train["batch_tokens"] = max(train["batch_tokens"], model["max_seq_len"])
+    train["verify_slots"] = min(train["verify_slots"], train["batch_tokens"] // model["max_seq_len"])
+    train["shard"] &= not train["verify_slots"]
+    if train["micro_batch_tokens"]:
+        train["micro_batch_tokens"] = max(train["micro_batch_tokens"], model["max_seq_len"])
     return tree
 
 
