@@ -3,7 +3,7 @@
     python benchmarks/corpus.py [one_command language near_duplicates personal_data scale bad_files kills] [--quick] [--json]
 
 Real Portuguese text comes from Debian packages, unpacked into a cache folder (needs apt-get and dpkg-deb; nothing is
-installed). The peer of `scale` is datatrove with its own filters; it needs spacy besides. Exit 1 if a bar falls
+installed). The peer of `scale` is datatrove with its own filters; it needs spacy and xxhash before 4 besides. Exit 1 if a bar falls
 short. About 25 minutes on two cores, most of it the 2 GB of `scale`; --quick takes a few.
 """
 

@@ -3,7 +3,7 @@
     python benchmarks/peers/datatrove_minhash.py FOLDER [--tasks 2] [--workers 2]
 
 Prints a JSON object: documents, seconds for signatures and for the three stages after them, and what was left.
-Needs datatrove, spacy, orjson and xxhash.
+Needs datatrove, spacy, orjson and xxhash before 4 (datatrove 0.10 hands it text).
 """
 
 from __future__ import annotations
