@@ -3,7 +3,7 @@
     python benchmarks/peers/datatrove_pipeline.py FILE.jsonl OUT PROCESSES
 
 Gopher quality and repetition, C4, FineWeb, then MinHash in its four stages (5 words, 14 bands of 8), in Portuguese, with
-as many tasks and workers as PROCESSES. Needs datatrove, spacy, orjson, xxhash and nltk.
+as many tasks and workers as PROCESSES. Needs datatrove, spacy, orjson, xxhash<4 and nltk.
 """
 
 from __future__ import annotations
