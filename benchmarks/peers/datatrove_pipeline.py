@@ -52,10 +52,12 @@ def main() -> None:
             GopherRepetitionFilter(language=language),
             C4QualityFilter(language=language),
             FineWebQualityFilter(language=language),
-            MinhashDedupSignature(signs, config=config, language=language),
             JsonlWriter(str(out / "filtered"), compression=None),
         ],
     )
+    # Signing lets no document through, so it ends a pipeline.
+    signing = MinhashDedupSignature(signs, config=config, language=language)
+    run("sign", processes, [JsonlReader(str(out / "filtered")), signing])
     run("meet", config.num_buckets, [MinhashDedupBuckets(signs, pairs, config=config)])
     run("cluster", 1, [MinhashDedupCluster(pairs, removed, config=config)])
     run(

@@ -238,6 +238,8 @@ class TrainConfig(Config):
     """What matrix products are computed in: auto, float32 or bfloat16. Weights and updates stay in float32."""
     threads: int = Field(default=0, ge=0)
     """CPU threads; 0 takes the physical cores."""
+    attention: Literal["auto", "written", "library"] = "auto"
+    """How attention is computed: written out, by torch's own kernel, or whichever is faster on this machine."""
     log_every: int = Field(default=10, ge=1)
     """Steps between two lines of metrics.jsonl."""
     observe_every: int = Field(default=50, ge=0)

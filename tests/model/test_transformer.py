@@ -160,7 +160,8 @@ def test_both_forms_of_attention_are_one_function(T, S, packed):
     mask = causal_mask(T, S, segments, like=q)
     scores = q @ k.mT / math.sqrt(8) + (0 if mask is None else mask)
     written_out = scores.softmax(dim=-1) @ v
-    torch.testing.assert_close(attend(q, k, v, mask), written_out, rtol=1e-5, atol=1e-5)
+    for way in ("auto", "written", "library"):
+        torch.testing.assert_close(attend(q, k, v, mask, way), written_out, rtol=1e-5, atol=1e-5)
     kernel = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     torch.testing.assert_close(attend(q, k, v, mask), kernel, rtol=1e-5, atol=1e-5)
 

@@ -44,7 +44,7 @@ def test_an_event_is_a_frozen_fact_with_the_step_first(kind):
 
 def test_a_run_is_told_from_its_start_to_its_end(told):
     _config, story = told
-    assert story[0] == Started(0, 12, params=story[0].params)
+    assert story[0] == Started(0, 12, params=story[0].params, attention="written")
     assert isinstance(story[-1], Finished)
     assert [event.step for event in story] == sorted(event.step for event in story)
     assert not of(Stopped, told)

@@ -7,7 +7,8 @@ import torch
 
 from dozero.device import Device, MachinePeak, MatmulSpeed
 from dozero.train import peak as peaks
-from dozero.train.peak import WORTH_MEASURING_S, find_peak, keep_peak, known_peak, measure_and_keep, peak_file
+from dozero.train.kept import kept_file
+from dozero.train.peak import FILE, WORTH_MEASURING_S, find_peak, keep_peak, known_peak, measure_and_keep
 
 CPU = Device("cpu", torch.float32, 2)
 BF16 = Device("cpu", torch.bfloat16, 2)
@@ -44,13 +45,13 @@ def test_the_faster_of_two_measurements_is_kept():
     for gflops in (300.0, 500.0, 100.0):
         keep_peak(CPU, peak_of(("float32", 2, gflops, 3e-7)))
     assert known_peak(CPU) == 500e9
-    assert len(json.loads(peak_file().read_text())) == 1
+    assert len(json.loads(kept_file(FILE).read_text())) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b'{"a": 1}'])
 def test_a_damaged_cache_is_no_cache_and_is_mended(content, cache):
     cache.mkdir()
-    peak_file().write_bytes(content)
+    kept_file(FILE).write_bytes(content)
     assert known_peak(CPU) is None
     keep_peak(CPU, peak_of(("float32", 2, 300.0, 3e-7)))
     assert known_peak(CPU) == 300e9
@@ -58,9 +59,9 @@ def test_a_damaged_cache_is_no_cache_and_is_mended(content, cache):
 
 def test_a_figure_that_is_none_is_not_taken(cache):
     keep_peak(CPU, peak_of(("float32", 2, 300.0, 3e-7)))
-    (key,) = json.loads(peak_file().read_text())
+    (key,) = json.loads(kept_file(FILE).read_text())
     for wrong in ("fast", None, 0, -1):
-        peak_file().write_text(json.dumps({key: wrong}))
+        kept_file(FILE).write_text(json.dumps({key: wrong}))
         assert known_peak(CPU) is None
 
 
@@ -86,12 +87,3 @@ def test_what_neighbours_leave_is_not_kept(monkeypatch):
     monkeypatch.setattr(peaks, "QUIET_SHARE", 2.0)  # nobody is ever that alone
     assert measure_and_keep(CPU, 0.2).matmuls
     assert known_peak(CPU) is None
-
-
-def test_the_file_is_where_the_environment_says(monkeypatch, tmp_path):
-    monkeypatch.delenv("DOZERO_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert peak_file() == tmp_path / "dozero" / "peaks.json"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert peak_file() == tmp_path / "home" / ".cache" / "dozero" / "peaks.json"

@@ -157,6 +157,10 @@ class Display:
             self.say("passed_over", indent, path=str(path), reason=reason)
         for what in event.differences:
             self.say("differences", indent, what=what)
+        if event.attention_ms:
+            words = {kernel: say(self.lang, f"attention_{kernel}") for kernel in (*event.attention_ms, event.attention)}
+            times = ", ".join(f"{words[kernel]} {ms:.0f} ms" for kernel, ms in event.attention_ms.items())
+            self.say("attention", indent, kernel=words[event.attention], times=times)
         if event.step:
             self.say("training_resumed", indent, step=event.step, total=event.total_steps)
 

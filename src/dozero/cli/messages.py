@@ -115,6 +115,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "next_deeper": ("mude uma coisa e compare a prova", "change one thing and compare the exam"),
     "next_other": ("a mesma coisa em inglês", "the same in Portuguese"),
     "passed_over": ("checkpoint inválido, deixado de lado: {path} ({reason})", "checkpoint not valid, passed over: {path} ({reason})"),
+    "attention": ("atenção: {kernel} (medido agora: {times})", "attention: {kernel} (measured now: {times})"),
+    "attention_written": ("por extenso", "written out"),
+    "attention_library": ("a do torch", "torch's own"),
+    "attention_auto": ("pelo comprimento", "by length"),
     "differences": ("mudou desde o início deste treino, os bits podem diferir: {what}",
                     "changed since this run began, bits may differ: {what}"),
     "diverged_raise": (

@@ -131,6 +131,7 @@ class Attention(nn.Module):
         super().__init__()
         C, D, bias = config.d_model, config.head_dim, config.attention_bias
         self.H, self.K, self.D = config.n_heads, config.n_kv_heads, D
+        self.kernel = "auto"
         self.q_proj = nn.Linear(C, self.H * D, bias=bias)
         self.k_proj = nn.Linear(C, self.K * D, bias=bias)
         self.v_proj = nn.Linear(C, self.K * D, bias=bias)
@@ -155,17 +156,16 @@ class Attention(nn.Module):
             k, v = cache.extend(k, v)  # B K S D
         if self.K < self.H:  # query heads share keys and values in groups (GQA, Ainslie et al. 2023)
             k, v = (t.repeat_interleave(self.H // self.K, dim=1) for t in (k, v))  # B H S D
-        y = attend(q, k, v, mask)
+        y = attend(q, k, v, mask, self.kernel)
         return project(y.transpose(1, 2).reshape(B, T, self.H * self.D), self.o_proj)
 
 
-def attend(q: Float[Tensor, "B H T D"], k: Float[Tensor, "B H S D"], v: Tensor, mask: Tensor | None) -> Tensor:
-    """Return softmax(q kᵀ/√D + mask) v.
+def attend(q: Float[Tensor, "B H T D"], k: Tensor, v: Tensor, mask: Tensor | None, kernel: str = "auto") -> Tensor:
+    """Return softmax(q kᵀ/√D + mask) v, "written" out or by the "library"; "auto" writes out up to 256 positions.
 
-    Written out up to 256 positions: there the library's kernel is several times slower on a CPU (JOURNAL.md has
-    the measurement). Past that its blockwise form saves memory.
+    On a CPU the library's kernel can be several times slower there; past that its blockwise form saves memory.
     """
-    if k.shape[2] > 256 or q.device.type != "cpu":
+    if kernel == "library" or (kernel == "auto" and (k.shape[2] > 256 or q.device.type != "cpu")):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # B H T S
     if mask is not None:

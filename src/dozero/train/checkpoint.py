@@ -33,6 +33,7 @@ from dozero.errors import ArtifactError, CheckpointError, ModelMismatch
 from dozero.model.hf import load_weights, write_model_files
 from dozero.model.transformer import Transformer
 from dozero.tokenizer.tokenizer import Tokenizer
+from dozero.train.attention import attention_of
 from dozero.train.divergence import Rollback
 from dozero.train.optim import Optimizer
 from dozero.train.pieces import holds_pieces, read_pieces, write_pieces
@@ -63,7 +64,9 @@ class RunState:
     """Version of this layout."""
 
 
-def machine_facts(dtype: torch.dtype = torch.float32, team: Team | None = None) -> dict[str, str]:
+def machine_facts(
+    dtype: torch.dtype = torch.float32, team: Team | None = None, attention: str = "auto"
+) -> dict[str, str]:
     """Return what must not change for a continued run to give the same bits; in slots, any team gives them."""
     return {
         **versions(),
@@ -72,6 +75,7 @@ def machine_facts(dtype: torch.dtype = torch.float32, team: Team | None = None) 
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "dtype": str(dtype).removeprefix("torch."),
         "cpu": torch.backends.cpu.get_cpu_capability(),
+        "attention": attention,
     }
 
 
@@ -107,7 +111,7 @@ def save_checkpoint(
     """
     path = checkpoint_path(run, state.step)
     check_room(run)
-    state.machine = machine_facts(optimizer.dtype, team)
+    state.machine = machine_facts(optimizer.dtype, team, attention_of(model))
     with write_artifact(path, Manifest(kind="checkpoint", counts={"step": state.step})) as folder:
         if team is not None and team.shard:
             write_model_files(model, tokenizer, folder, weights=False)

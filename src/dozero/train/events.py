@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dozero.eval.surprise import Surprise
@@ -18,6 +18,10 @@ class Started:
     passed_over: tuple[tuple[Path, str], ...] = ()
     differences: tuple[str, ...] = ()
     """Versions or threads that differ from those of the run so far: the bits may then differ too."""
+    attention: str = "auto"
+    """How attention is computed: "written" out or by the "library"; "auto" goes by length alone."""
+    attention_ms: dict[str, float] = field(default_factory=dict)
+    """What each way took, if they were measured now."""
 
 
 @dataclass(frozen=True)

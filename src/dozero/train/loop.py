@@ -18,6 +18,7 @@ from dozero.device import Device
 from dozero.errors import ArtifactError, DivergedError, ModelMismatch, PeerLost
 from dozero.settings import RunConfig
 from dozero.tokenizer.tokenizer import Tokenizer
+from dozero.train.attention import settle_attention
 from dozero.train.bad_step import log_turns, skip_or_go_back, tell_bad_step
 from dozero.train.checkpoint import RunState, checkpoint_path, load_newest, machine_facts, save_checkpoint
 from dozero.train.continuation import claim_run, machine_differences, note_dataset, refuse_differences
@@ -108,7 +109,10 @@ def _open_session(
 ) -> tuple[Session, Started]:
     model, optimizer = build_learner(config, dataset.vocab_size, device, team)
     saved, broken = load_newest(run, model, optimizer, team)
-    differences = machine_differences(saved, machine_facts(device.dtype, team))
+    attention, took_ms = "auto", dict[str, float]()  # a team goes by length, so that all its processes agree
+    if team is None:
+        attention, took_ms = settle_attention(model, config, device, saved.machine if saved else {})
+    differences = machine_differences(saved, machine_facts(device.dtype, team, attention))
     if strict:
         refuse_differences(differences, run)
     state = saved or RunState(0, Schedule(config.train.steps))
@@ -129,7 +133,7 @@ def _open_session(
     log_turns(session)
     params = sum(p.numel() for p in model.parameters())
     total = state.schedule.total_steps
-    return session, Started(state.step, total, params, broken, (*differences, *other_data))
+    return session, Started(state.step, total, params, broken, (*differences, *other_data), attention, took_ms)
 
 
 def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Event]:

@@ -73,11 +73,11 @@ def orthogonalize(g: Float[Tensor, "N rows cols"]) -> Float[Tensor, "N rows cols
     """
     a, b, c = NEWTON_SCHULZ
     wide = g.shape[-2] <= g.shape[-1]
-    x = g if wide else g.mT
+    x = g if wide else g.mT.contiguous()
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
-    for _ in range(NEWTON_SCHULZ_ROUNDS):
+    for _ in range(NEWTON_SCHULZ_ROUNDS):  # x = a x + (b x xᵀ + c (x xᵀ)²) x, the sums inside the products
         gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x if wide else x.mT
 
 

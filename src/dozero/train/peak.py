@@ -1,23 +1,18 @@
-"""The fastest products this machine was ever seen to make, measured once and kept in the user's cache folder.
-
-A missing, damaged or read-only cache costs a measurement, never a run.
-"""
+"""The fastest products this machine was ever seen to make, measured once and kept (`kept`)."""
 
 from __future__ import annotations
 
-import json
-import os
 import platform
 import time
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import torch
 
 from dozero.device import FLOAT32_ERROR, Device, MachinePeak, measure_peak
 from dozero.hardware import cpu_name
+from dozero.train.kept import keep, read_kept
+
+FILE = "peaks.json"
 
 WORTH_MEASURING_S = 120.0
 """A run of this length deserves the second that a measurement takes."""
@@ -26,15 +21,9 @@ QUIET_SHARE = 0.7
 """Of the time of our threads, at least so much must have been ours: else others were computing, and it is no peak."""
 
 
-def peak_file() -> Path:
-    """Return the file that keeps the peaks: in DOZERO_CACHE, else in dozero under XDG_CACHE_HOME or ~/.cache."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("DOZERO_CACHE") or caches / "dozero") / "peaks.json"
-
-
 def known_peak(device: Device) -> float | None:
     """Return the operations a second measured on this machine for the device's dtype and threads, or None."""
-    gflops = _read().get(_key(device))
+    gflops = read_kept(FILE).get(machine_key(device))
     return gflops * 1e9 if isinstance(gflops, int | float) and gflops > 0 else None
 
 
@@ -60,7 +49,7 @@ def keep_peak(device: Device, peak: MachinePeak) -> None:
 
     What counts as float32 are the products that stay float32 in earnest.
     """
-    kept = _read()
+    kept, found = read_kept(FILE), {}
     for dtype in (torch.float32, torch.bfloat16):
         exact = dtype == torch.float32
         speeds = [
@@ -68,17 +57,12 @@ def keep_peak(device: Device, peak: MachinePeak) -> None:
             for s in peak.on_all_threads()
             if (s.relative_error < FLOAT32_ERROR if exact else s.name == "bfloat16")
         ]
-        key = _key(replace(device, dtype=dtype, threads=peak.threads))
+        key = machine_key(replace(device, dtype=dtype, threads=peak.threads))
         before = kept.get(key)
         best = max([*speeds, before] if isinstance(before, int | float) else speeds, default=None)
         if best is not None:
-            kept[key] = round(best, 1)
-    with suppress(OSError):
-        file = peak_file()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-        temporary.replace(file)
+            found[key] = round(best, 1)
+    keep(FILE, found)
 
 
 def _threads_measured(peak: MachinePeak) -> float:
@@ -86,17 +70,10 @@ def _threads_measured(peak: MachinePeak) -> float:
     return (sum(speed.threads for speed in peak.matmuls) + peak.threads) / (len(peak.matmuls) + 1)
 
 
-def _key(device: Device) -> str:
+def machine_key(device: Device) -> str:
+    """Return the words under which what was measured on this machine, with this device, is kept."""
     name = (
         cpu_name() if device.type == "cpu" else torch.cuda.get_device_name() if device.type == "cuda" else device.type
     )
     dtype = str(device.dtype).removeprefix("torch.")
     return f"{platform.node()}, {name}, {device.threads} threads, {dtype}, torch {torch.__version__}"
-
-
-def _read() -> dict[str, Any]:
-    try:
-        kept = json.loads(peak_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
