@@ -14,7 +14,18 @@ from dozero.cli.messages import LANGUAGE_NAMES, MESSAGES, language_name, number,
 PACKAGE = Path(dozero.__file__).parent
 REASON = "reason:"
 # Said by a name put together when it is said; each is held by a test of its own below.
-BY_FAMILY = ("rung_", "verdict_", "stage_", "title_", "unit_", "words_again", "stories_again", "finding_", REASON)
+BY_FAMILY = (
+    "rung_",
+    "attention_",
+    "verdict_",
+    "stage_",
+    "title_",
+    "unit_",
+    "words_again",
+    "stories_again",
+    "finding_",
+    REASON,
+)
 
 
 class Anything:

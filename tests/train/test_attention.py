@@ -82,7 +82,7 @@ def test_what_cannot_be_kept_goes_by_length(cache):
 def test_a_run_goes_on_as_it_began():
     model = build_model(config_of(96), 20, CPU)
     assert attention_of(model) == "auto"
-    for kernel in KERNELS:
+    for kernel in (*KERNELS, "auto"):
         assert settle_attention(model, config_of(96), CPU, {"attention": kernel}) == (kernel, {})
         assert attention_of(model) == kernel
     asked = config_of(96, "train.attention=written")

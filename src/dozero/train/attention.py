@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 
 from dozero.device import Device
-from dozero.model.transformer import Transformer, attend, causal_mask
+from dozero.model.transformer import Attention, Transformer, attend, causal_mask
 from dozero.settings import RunConfig
 from dozero.train.kept import keep, read_kept
 from dozero.train.peak import machine_key
@@ -49,7 +49,7 @@ def measure_attention(config: RunConfig, device: Device) -> dict[str, float]:
     q, k, v = (torch.ones(shape, dtype=device.dtype, requires_grad=True) for _ in range(3))
     segments = torch.zeros(shape[0], shape[2], dtype=torch.int64)
     mask = causal_mask(shape[2], shape[2], segments, like=q)
-    best = dict.fromkeys(KERNELS, float("inf"))
+    best: dict[str, float] = dict.fromkeys(KERNELS, float("inf"))
     began = time.perf_counter()
     for _ in range(TRIES):
         for kernel in KERNELS:
@@ -65,23 +65,23 @@ def settle_attention(
     model: Transformer, config: RunConfig, device: Device, before: Mapping[str, str]
 ) -> tuple[str, dict[str, float]]:
     """Let a model compute attention as its run did `before` on this or another machine, else as is chosen now."""
-    kept = before.get("attention")
-    kernel, took_ms = (
-        (kept, {}) if kept in KERNELS and config.train.attention == "auto" else choose_attention(config, device)
-    )
+    kernel, took_ms = before.get("attention"), dict[str, float]()
+    if kernel not in (*KERNELS, "auto") or config.train.attention != "auto":
+        kernel, took_ms = choose_attention(config, device)
     use_attention(model, kernel)
     return kernel, took_ms
 
 
 def attention_of(model: Transformer) -> str:
     """Return how a model computes attention."""
-    return model.model.layers[0].self_attn.kernel
+    return next(part.kernel for part in model.modules() if isinstance(part, Attention))
 
 
 def use_attention(model: Transformer, kernel: str) -> None:
     """Let every block of a model compute attention that way."""
-    for block in model.model.layers:
-        block.self_attn.kernel = kernel
+    for part in model.modules():
+        if isinstance(part, Attention):
+            part.kernel = kernel
 
 
 def _rows(config: RunConfig) -> int:
