@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare
 
-from dozero.generate.batch import Request
 from dozero.generate import engine
+from dozero.generate.batch import Request
 from dozero.generate.engine import PlainForward, admit, decode, look_up
 from dozero.generate.sample import choose, penalize
 from dozero.model.transformer import Transformer

@@ -72,7 +72,7 @@ class Request:
     """A text that is wanted: what it begins with, how it is drawn, and what form it must have."""
 
     prompt: tuple[int, ...]
-    config: GenerateConfig = GenerateConfig()
+    config: GenerateConfig = field(default_factory=GenerateConfig)
     seed: int = 0
     constraint: Constraint | None = None
 

@@ -127,9 +127,9 @@ def step(batch: Batch) -> list[Token]:
 
 
 def _drop_ended(forward: Forward, lane: Lane) -> None:
-    """Leave rows that have ended out of the cache once they are half of it: copying it costs too."""
+    """Leave rows that have ended out of the cache; where that copies it, once they are half of it."""
     live = [i for i, row in enumerate(lane.rows) if not row.finish]
-    if 2 * len(live) <= len(lane.rows):
+    if len(live) < len(lane.rows) and (forward.is_ragged or 2 * len(live) <= len(lane.rows)):
         lane.cache = forward.spread([lane.cache], [(0, i) for i in live])
         lane.rows = [lane.rows[i] for i in live]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -18,10 +19,16 @@ from dozero.settings import GenerateConfig
 
 def with_bias(logits: Float[Tensor, "B V"], biases: dict[int, float]) -> Float[Tensor, "B V"]:
     """Return the logits with something added to those of some tokens, by id; ids past the last are passed over."""
-    own = {token: bias for token, bias in biases.items() if token < logits.shape[-1]}
-    added = torch.zeros(logits.shape[-1], dtype=logits.dtype)
-    added[list(own)] = torch.tensor(list(own.values()), dtype=logits.dtype)
-    return logits + added
+    return logits + _bias_row(tuple(biases.items()), logits.shape[-1])
+
+
+@lru_cache(maxsize=64)
+def _bias_row(biases: tuple[tuple[int, float], ...], size: int) -> Float[Tensor, "V"]:
+    added = torch.zeros(size)
+    for token, bias in biases:
+        if token < size:
+            added[token] = bias
+    return added
 
 
 def with_repetition_penalty(

@@ -28,12 +28,12 @@ class IncrementalDecoder:
 
 
 class StopFilter:
-    """Lets text through up to the first stop string; `push` returns what may be shown so far.
+    r"""Lets text through up to the first stop string; `push` returns what may be shown so far.
 
     The first is the one that is complete first; of several complete at one character, the longest. So the cut does not
     depend on the pieces in which the text arrives.
 
-    >>> f = StopFilter(["END", "\\n\\n"])
+    >>> f = StopFilter(["END", "\n\n"])
     >>> [f.push("one E"), f.push("N"), f.push("!E"), f.push("NDLESS"), f.stopped]
     ['one ', '', 'EN!', '', True]
     """
