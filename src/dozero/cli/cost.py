@@ -16,9 +16,13 @@ from dozero.train.room import Room, look_for_room, settings_that_fit
 
 
 def show_cost(display: Display, config: RunConfig, data: Prepared, device: Device) -> None:
-    """Tell what a run costs; a few steps are made to know the time, unless there is no memory for them."""
+    """Tell what a run costs on this machine, as it is now."""
+    tell_cost(display, config, data, device, look_for_room(config, data.tokenizer.vocab_size, device))
+
+
+def tell_cost(display: Display, config: RunConfig, data: Prepared, device: Device, room: Room) -> None:
+    """Tell what a run costs; a few steps are made to know the time, unless there is no room for them."""
     vocab_size = data.tokenizer.vocab_size
-    room = look_for_room(config, vocab_size, device)
     step_s = measure_step(config, data.dataset, device) if room.is_enough else None
     facts = cost_facts(config, data, room, step_s)
     way_out = () if room.is_enough else settings_that_fit(
