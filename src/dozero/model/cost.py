@@ -86,6 +86,8 @@ class SavedBytes:
     """Copies of the weights of one block, in the dtype of the products or side by side."""
     ends_bytes: int
     """What is kept once: around the blocks, and what all of them look at."""
+    mask_bytes: int
+    """Which position may look at which: kept by the library's kernel, and for blocks that are computed again."""
     head_copy_bytes: int
     log_probabilities_bytes: int
     """Of every token of the vocabulary at every position, in fp32."""
@@ -97,15 +99,14 @@ def saved_bytes(config: ModelConfig, vocab_size: int, rows: int, element_bytes: 
     """Return what the forward pass and the loss of so many full rows keep; products take `element_bytes` a number."""
     C, T, D = config.d_model, config.max_seq_len, config.head_dim
     N, heads = rows * T, config.n_heads + 2 * config.n_kv_heads
-    is_written_out = T <= WRITTEN_OUT_POSITIONS
     low, copied = element_bytes, element_bytes < FLOAT32_BYTES
     matrices = C * D * (heads + config.n_heads) + 3 * C * config.d_ff
     scales = D * (config.n_heads + config.n_kv_heads) * config.qk_norm
-    mask = 0 if is_written_out else rows * T * T
     return SavedBytes(
         block_bytes=N * (low * _kept_numbers(config) + FLOAT32_BYTES * _kept_norms(config)),
         block_copies_bytes=low * (matrices if copied else C * D * heads) + FLOAT32_BYTES * scales,
-        ends_bytes=low * (2 * N * C + 2 * T * D + D * D + mask) + FLOAT32_BYTES * N + 2 * ID_BYTES * N,
+        ends_bytes=low * (2 * N * C + 2 * T * D + D * D) + FLOAT32_BYTES * N + 2 * ID_BYTES * N,
+        mask_bytes=low * rows * T * T,
         head_copy_bytes=low * C * vocab_size * copied,
         log_probabilities_bytes=FLOAT32_BYTES * N * vocab_size,
         entrance_bytes=low * N * C,
@@ -160,8 +161,9 @@ def training_memory(config: RunConfig, vocab_size: int, element_bytes: int) -> T
     rows = min(config.rows_at_once or config.rows_per_step, config.rows_per_step)
     saved, L = saved_bytes(model, vocab_size, rows, element_bytes), model.n_layers
     inside = saved.block_bytes + saved.block_copies_bytes
-    ends = saved.ends_bytes + saved.head_copy_bytes
     again = config.train.checkpoint_activations  # then one block at a time
+    keeps_mask = again or model.max_seq_len > WRITTEN_OUT_POSITIONS
+    ends = saved.ends_bytes + saved.head_copy_bytes + saved.mask_bytes * keeps_mask
     kept = ends + L * (saved.entrance_bytes if again else inside)
     weights = FLOAT32_BYTES * cost.params
     state = _state_bytes(model, cost)
