@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import subprocess
 import sys
@@ -27,8 +28,10 @@ class FewSteps:
     """What the process held before, with torch at work."""
     peak_bytes: int
     """The most it held."""
+    alive_bytes: int
+    """What the cost model says is in use at the highest moment of training."""
     told_bytes: int
-    """The most that the cost model says training holds beside what was held before."""
+    """What it says the process then holds, freed memory included."""
 
     @property
     def grown_bytes(self) -> int:
@@ -36,16 +39,17 @@ class FewSteps:
         return self.peak_bytes - self.idle_bytes
 
 
-def few_steps(settings: Sequence[str], steps: int) -> FewSteps:
-    """Make so many steps on random tokens in a process of its own."""
-    command = [sys.executable, __file__, json.dumps({"settings": list(settings), "steps": steps})]
+def few_steps(settings: Sequence[str], steps: int, *, returns_freed: bool = False) -> FewSteps:
+    """Make so many steps on random tokens in a process of its own, which on wish returns all freed memory at once."""
+    order = {"settings": list(settings), "steps": steps, "returns_freed": returns_freed}
+    command = [sys.executable, __file__, json.dumps(order)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{settings} failed:\n{done.stderr[-2000:]}")
     return FewSteps(**json.loads(done.stdout))
 
 
-def main(settings: list[str], steps: int) -> FewSteps:
+def main(settings: list[str], steps: int, *, returns_freed: bool) -> FewSteps:
     """Make the steps here."""
     import numpy as np
 
@@ -61,6 +65,8 @@ def main(settings: list[str], steps: int) -> FewSteps:
     config = load_config(overrides=settings)
     device = pick_device("cpu", config.train.dtype, config.train.threads)
     apply_device(device)
+    if returns_freed:
+        return_freed_memory()
     T = config.model.max_seq_len
     documents, draw = config.rows_per_step * (steps + 1), np.random.default_rng(0)
     ids = draw.integers(0, VOCAB, documents * T + 1, dtype=np.uint16)
@@ -75,10 +81,17 @@ def main(settings: list[str], steps: int) -> FewSteps:
         train_step(model, optimizer, batch, step, Schedule(1000), rows_at_once=config.rows_at_once)
         times_s.append(time.perf_counter() - began)
     cost, tokens = model_cost(config.model, VOCAB), config.rows_per_step * T
+    memory = training_memory(config, VOCAB, device.dtype.itemsize)
     return FewSteps(
         cost.params, tokens, times_s, cost.training_flops_per_token * tokens + update_flops(config.model),
-        idle, highest_bytes(), training_memory(config, VOCAB, device.dtype.itemsize).peak_bytes,
+        idle, highest_bytes(), memory.alive_bytes, memory.peak_bytes,
     )  # fmt: skip
+
+
+def return_freed_memory() -> None:
+    """Let glibc map each block of 64 KiB or more on its own, as `apply_device` does not, because it is slow."""
+    m_mmap_threshold = -3
+    ctypes.CDLL(None).mallopt(m_mmap_threshold, 1 << 16)
 
 
 def highest_bytes() -> int:

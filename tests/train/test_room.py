@@ -46,7 +46,7 @@ def test_activations_are_computed_again_only_where_portions_do_not_help():
     again = peak_with("train.micro_batch_tokens=16", "train.checkpoint_activations=true")
     if again < one_row:
         words = settings_that_fit(tiny_config(*WIDE), 50, 4, again)
-        assert words == ("train.micro_batch_tokens=16", "train.checkpoint_activations=true")
+        assert words == ("train.checkpoint_activations=true", "train.micro_batch_tokens=16")
 
 
 def test_where_weights_alone_are_too_much_no_setting_helps():

@@ -48,7 +48,7 @@ def cost_facts(config: RunConfig, data: Prepared, room: Room, step_s: float | No
         "training_flops": cost.training_flops_per_token * train.batch_tokens * train.steps,
         "update_flops": update_flops(config.model) * train.steps,
         "memory": {
-            **asdict(room.memory), "idle_bytes": room.idle_bytes, "needed_bytes": room.needed_bytes,
+            **asdict(room.memory), "peak_bytes": room.memory.peak_bytes, "idle_bytes": room.idle_bytes, "needed_bytes": room.needed_bytes,
             "available_bytes": room.available_bytes, "total_bytes": room.total_bytes, "fits": room.is_enough,
         },
         "seconds_per_step": None if step_s is None else round(step_s, 4),
@@ -80,6 +80,7 @@ def _say_memory(display: Display, room: Room) -> None:
         "cost_memory_kinds", weights=_megabytes(memory.weights_bytes), gradients=_megabytes(memory.gradients_bytes),
         optimizer=_megabytes(memory.optimizer_bytes), activations=_megabytes(memory.activations_bytes),
         logits=_megabytes(memory.logits_bytes), update=_megabytes(memory.update_bytes + memory.look_bytes),
+        heap=_megabytes(memory.heap_bytes),
     )  # fmt: skip
 
 

@@ -170,9 +170,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
                     "memory: {needed} MB at its peak, {peak} MB of training and {idle} MB of torch and the data; "
                     "this machine has {available} MB free of {total} MB"),
     "cost_memory_kinds": ("por tipo, cada um no seu máximo: pesos {weights}, gradientes {gradients}, otimizador {optimizer}, "
-                          "ativações {activations}, logits {logits}, atualização {update} MB",
+                          "ativações {activations}, logits {logits}, atualização {update}, sobra do alocador {heap} MB",
                           "by kind, each at its most: weights {weights}, gradients {gradients}, optimizer {optimizer}, "
-                          "activations {activations}, logits {logits}, update {update} MB"),
+                          "activations {activations}, logits {logits}, update {update}, lost to the allocator {heap} MB"),
     "cost_no_room": ("[bold red]aviso:[/] não cabe, faltam {short} MB. Cabe com: {settings}",
                      "[bold red]warning:[/] it does not fit, {short} MB are missing. It fits with: {settings}"),
     "cost_no_room_at_all": ("[bold red]aviso:[/] não cabe, faltam {short} MB, nem com train.micro_batch_tokens e "

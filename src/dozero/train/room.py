@@ -71,12 +71,17 @@ def settings_that_fit(config: RunConfig, vocab_size: int, element_bytes: int, av
 
     Portions are halved down to one row, first with all activations kept, because computing them again takes time.
     """
-    for again in (config.train.checkpoint_activations, True):
-        tokens = config.train.batch_tokens
+    train = config.train
+    whole = train.micro_batch_tokens or train.batch_tokens
+    for again in (train.checkpoint_activations, True):
+        tokens = whole
         while tokens >= config.model.max_seq_len:
-            change = {"micro_batch_tokens": tokens, "checkpoint_activations": again}
-            tried = config.model_copy(update={"train": config.train.model_copy(update=change)})
+            change = {"checkpoint_activations": again, "micro_batch_tokens": tokens}
+            tried = config.model_copy(update={"train": train.model_copy(update=change)})
             if training_memory(tried, vocab_size, element_bytes).peak_bytes <= available_bytes:
-                return tuple(f"train.{k}={str(v).lower()}" for k, v in change.items() if v != getattr(config.train, k))
+                return (
+                    *(["train.checkpoint_activations=true"] if again != train.checkpoint_activations else []),
+                    *([f"train.micro_batch_tokens={tokens}"] if tokens != whole else []),
+                )
             tokens //= 2
     return ()
