@@ -175,6 +175,8 @@ def flat(quick: bool) -> Iterator[Claim]:
     early, late = few.resident_bytes[len(few.resident_bytes) // 10], few.resident_bytes[-1]
     yield ratio_claim(f"flat: resident MB after {steps} steps, against {steps // 10}", late / 1e6, early / 1e6, 0.02)
     yield ratio_claim("flat: resident MB on ten times the text", many.resident_bytes[-1] / 1e6, late / 1e6, 0.05)
+    own = "flat: the same without the pages of the dataset's files"
+    yield ratio_claim(own, many.own_bytes / 1e6, few.own_bytes / 1e6, 0.05)
 
 
 def tell_memory(run: LongRun) -> str:

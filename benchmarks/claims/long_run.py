@@ -29,6 +29,8 @@ class LongRun:
     """Of its text."""
     resident_bytes: list[int]
     """At equal distances, the last after the last step."""
+    own_bytes: int
+    """Of the last: what is not pages of the dataset's files, which the system takes back when it needs them."""
 
 
 def long_run(documents: int, steps: int) -> LongRun:
@@ -67,7 +69,9 @@ def main(folder: Path, steps: int) -> LongRun:
     events = train(config, dataset, train_char_tokenizer([LETTERS]), folder / "run", device)
     steps_made = (event for event in events if isinstance(event, Stepped))
     resident = [resident_memory_bytes() or 0 for event in steps_made if event.step % every == 0]
-    return LongRun(dataset.train.tokens, resident)
+    status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    own = next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon:"))
+    return LongRun(dataset.train.tokens, resident, own)
 
 
 if __name__ == "__main__":
