@@ -57,7 +57,8 @@ def main(settings: list[str], steps: int, *, returns_freed: bool) -> FewSteps:
     from dozero.dataset.batch import batch_of_step, pack_rows
     from dozero.dataset.stream import Collection, TokenStream
     from dozero.device import apply_device, pick_device
-    from dozero.model.cost import model_cost, training_memory, update_flops
+    from dozero.model.cost import model_cost, update_flops
+    from dozero.model.memory import training_memory
     from dozero.train.learner import build_learner
     from dozero.train.room import idle_bytes
     from dozero.train.step import Schedule, train_step

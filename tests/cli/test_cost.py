@@ -8,7 +8,8 @@ import pytest
 from dozero.cli.cost import tell_cost
 from dozero.cli.display import Display
 from dozero.device import pick_device
-from dozero.model.cost import model_cost, training_memory, update_flops
+from dozero.model.cost import model_cost, update_flops
+from dozero.model.memory import training_memory
 from dozero.pipeline.stages import Workspace, prepared
 from dozero.testing import tiny_config, tiny_workspace
 from dozero.train.room import look_for_room

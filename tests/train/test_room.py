@@ -6,7 +6,7 @@ import torch
 from dozero.config import load_config
 from dozero.device import pick_device
 from dozero.hardware import available_memory_bytes, total_memory_bytes
-from dozero.model.cost import training_memory
+from dozero.model.memory import training_memory
 from dozero.testing import tiny_config
 from dozero.train.room import Room, look_for_room, settings_that_fit
 

@@ -9,7 +9,7 @@ import torch
 from dozero.dataset.batch import Batch
 from dozero.device import Device
 from dozero.hardware import available_memory_bytes, resident_memory_bytes, total_memory_bytes
-from dozero.model.cost import TrainingMemory, training_memory
+from dozero.model.memory import TrainingMemory, training_memory
 from dozero.settings import ModelConfig, RunConfig, TrainConfig
 from dozero.train.learner import build_learner
 from dozero.train.step import Schedule, train_step
