@@ -265,10 +265,12 @@ class TrainConfig(Config):
 
 
 class EvalConfig(Config):
-    """What is measured while training."""
+    """What is measured while training, and assumed in its report."""
 
     heldout_docs: int = Field(default=1000, ge=1)
     """Held-out documents scored at each eval_every; the end of a run scores all."""
+    watts: float = Field(default=30.0, gt=0)
+    """Power that the machine is assumed to draw while it trains, for the estimate of energy in the report."""
 
 
 class GenerateConfig(Config):
@@ -306,7 +308,7 @@ class RunConfig(Config):
     train: TrainConfig = TrainConfig()
     """How long, in which portions, on what, and how often to look."""
     eval: EvalConfig = EvalConfig()
-    """What is measured while training."""
+    """What is measured while training, and assumed in its report."""
     generate: GenerateConfig = GenerateConfig()
     """How the next token is chosen."""
 

@@ -11,13 +11,16 @@ from typing import NoReturn
 import typer
 
 from dozero import __version__
+from dozero.cli.compare import compare
 from dozero.cli.curate import curate
 from dozero.cli.doctor import doctor
+from dozero.cli.evaluate import evaluate
 from dozero.cli.generate import generate
 from dozero.cli.hello import hello
 from dozero.cli.inspect import inspect
 from dozero.cli.new import new
 from dozero.cli.pack import pack
+from dozero.cli.reproduce import reproduce
 from dozero.cli.run import run
 from dozero.cli.tokenizer import tokenizer
 from dozero.cli.train import train
@@ -39,8 +42,9 @@ app = typer.Typer(
 VERBS = {
     verb.__name__: verb for verb in (hello, doctor, new, run, curate, tokenizer, pack, train, why, generate, inspect)
 }
-for verb in VERBS.values():
-    app.command()(verb)
+VERBS |= {"eval": evaluate, "compare": compare, "reproduce": reproduce}  # eval is another function's name in Python
+for name, verb in VERBS.items():
+    app.command(name)(verb)
 
 
 def _print_version(wanted: bool) -> bool:

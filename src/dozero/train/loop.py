@@ -54,6 +54,7 @@ def train(
     strict: bool = False,
     allow_data_change: bool = False,
     team: Team | None = None,
+    replans: Mapping[int, int] | None = None,
 ) -> Iterator[Event]:
     """Train until config.train.steps, yielding what happens; then write `run/model` and score all held-out text.
 
@@ -61,6 +62,7 @@ def train(
     `timings.jsonl`. (Under `train.max_seconds` a slow machine moves the end of the run; that is logged, and the
     exception.) Leaving the loop early, or `should_stop`, saves a checkpoint first. A finished run yields Finished
     at once. `strict` refuses to continue where the bits may differ; `allow_data_change` continues on another dataset.
+    `replans` are ends of the run by step, as an earlier run logged them: they take the place of the clock.
     In a `team` this is the leader's part; the others `follow`.
     """
     team = team or lone_team(config.train)
@@ -69,6 +71,7 @@ def train(
         with lock(run), explain_memory_errors(config, run):
             claim_run(config, dataset, tokenizer, run, allow_data_change=allow_data_change)
             session, started = _open_session(config, dataset, tokenizer, run, device, strict=strict, team=team)
+            session.replans = replans
             try:
                 yield started
                 yield from _train_session(session, should_stop)
@@ -287,10 +290,13 @@ def _replan(s: Session, done_before: float) -> Iterator[Replanned]:
     schedule, step, limit = s.state.schedule, s.state.step, s.config.train.max_seconds
     if not limit or step == schedule.total_steps:
         return
-    if not any(done_before < at <= _share_done(s) for at in REPLAN_AT):
+    if s.replans is not None:
+        total = s.replans.get(step, schedule.total_steps)
+    elif any(done_before < at <= _share_done(s) for at in REPLAN_AT):
+        left = max(1, int((limit - s.state.seconds) / s.state.seconds * step))
+        total = min(s.config.train.steps, step + left)
+    else:
         return
-    left = max(1, int((limit - s.state.seconds) / s.state.seconds * step))
-    total = min(s.config.train.steps, step + left)
     if abs(total - schedule.total_steps) > REPLAN_TOLERANCE * schedule.total_steps:
         s.state.schedule = schedule.replan(step, total)
         s.timings.write(step=step, total_steps=total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,8 @@ class Session:
     passed_over: list[int]
     """Windows of data that rollbacks left out."""
     team: Team | None = None
+    replans: Mapping[int, int] | None = None
+    """Ends of the run by step, where they do not come from the clock."""
 
     @property
     def is_sharded(self) -> bool:
