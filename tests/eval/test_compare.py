@@ -37,8 +37,13 @@ def test_the_better_model_is_called_better_from_either_side():
     with torch.no_grad():
         vague.model.lm_head.weight.zero_()
     known = knowing("abcd")
-    better = mark_text(known, task_of(TEXTS)).measures[0].interval.value < mark_text(vague, task_of(TEXTS)).measures[0].interval.value
-    (_, one), (_, other) = (list(compare_models(*pair, [exam_of_task(task_of(TEXTS))])) for pair in ((vague, known), (known, vague)))
+    better = (
+        mark_text(known, task_of(TEXTS)).measures[0].interval.value
+        < mark_text(vague, task_of(TEXTS)).measures[0].interval.value
+    )
+    (_, one), (_, other) = (
+        list(compare_models(*pair, [exam_of_task(task_of(TEXTS))])) for pair in ((vague, known), (known, vague))
+    )
     assert better
     assert one.better == "second"
     assert other.better == "first"

@@ -29,9 +29,7 @@ def plain_search(samples, documents, shortest):
             if any(sample[a:b] in document for document in documents)
         }
         found |= {
-            (n, a, sample[a:b])
-            for a, b in spans
-            if not any((c, d) != (a, b) and c <= a and b <= d for c, d in spans)
+            (n, a, sample[a:b]) for a, b in spans if not any((c, d) != (a, b) and c <= a and b <= d for c, d in spans)
         }
     return found
 
@@ -67,10 +65,12 @@ def test_planted_passages_are_found_with_document_and_licence():
 
     told = [Document(noise(2000), f"doc-{n}.txt", f"licence {n}") for n in range(300)]
     planted = []
-    for n in range(60):
+    for _ in range(60):
         document, length = draw.choice(told), draw.randint(30, 400)
         at = draw.randrange(len(document.text) - length)
-        planted.append((noise(50) + document.text[at : at + length] + noise(50), document, document.text[at : at + length]))
+        planted.append(
+            (noise(50) + document.text[at : at + length] + noise(50), document, document.text[at : at + length])
+        )
     found = find_copies([sample for sample, *_ in planted], told)
     for n, (_, document, passage) in enumerate(planted):
         mine = [c for c in found.copies if c.sample == n and passage in c.text]

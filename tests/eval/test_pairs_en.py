@@ -28,12 +28,16 @@ def test_an_stands_before_the_sound_of_a_vowel():
         mine, theirs = differing(right, wrong)
         assert {mine, theirs} == {"a", "an"}
         after = right.split(f" {mine} ", 1)[1]
-        assert (after[0] in "aeiou") is (mine == "an") or after.startswith(("uni", "use", "uku", "hour", "honest", "eu", "one"))
+        assert (after[0] in "aeiou") is (mine == "an") or after.startswith(
+            ("uni", "use", "uku", "hour", "honest", "eu", "one")
+        )
         seen.add(mine)
     assert seen == {"a", "an"}
 
 
-@pytest.mark.parametrize(("irregular", "regular"), [("sang", "singed"), ("drew portraits", "drawed portraits"), ("swam", "swimmed")])
+@pytest.mark.parametrize(
+    ("irregular", "regular"), [("sang", "singed"), ("drew portraits", "drawed portraits"), ("swam", "swimmed")]
+)
 def test_an_irregular_past_is_told_from_the_regular_one(irregular, regular):
     act = next(e for e in CLASSES["act"].entries if e.forms["past"] == irregular)
     assert regular_past(act) == regular

@@ -8,8 +8,12 @@ from dozero.eval.pairs_pt import PHENOMENA_PT, without_accents
 from dozero.stories.grammar import load_grammar
 
 CLASSES = load_grammar("pt").classes
-FEMININE_NOUNS = {e.forms[""] for c in ("thing", "place", "fruit", "animal", "relative") for e in CLASSES[c].entries if e.feature == 1}
-MASCULINE_NOUNS = {e.forms[""] for c in ("thing", "place", "fruit", "animal", "relative") for e in CLASSES[c].entries if e.feature == 0}
+FEMININE_NOUNS = {
+    e.forms[""] for c in ("thing", "place", "fruit", "animal", "relative") for e in CLASSES[c].entries if e.feature == 1
+}
+MASCULINE_NOUNS = {
+    e.forms[""] for c in ("thing", "place", "fruit", "animal", "relative") for e in CLASSES[c].entries if e.feature == 0
+}
 
 
 def pairs(name, count=200):

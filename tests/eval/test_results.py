@@ -13,7 +13,6 @@ from dozero.eval.results import evaluations_of, headlines, identify_model, read_
 from dozero.model.hf import write_model_files
 from dozero.testing import random_language_model
 
-
 MEASURE = Measure("accuracy", Interval(0.5, 0.4, 0.6), 0.5)
 OUTCOME = Outcome((MEASURE,), ({"where": "i 1", "said": "ão"}, {"where": "i 2"}), mean(np.ones(2)), {"labels": ["a"]})
 

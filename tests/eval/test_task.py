@@ -65,7 +65,9 @@ def test_examples_stand_before_the_item_and_are_never_the_item_itself(write):
 
 def test_examples_of_a_file_of_their_own(write, tmp_path):
     (tmp_path / "shots.jsonl").write_text('{"text": "s", "answer": "yes"}\n')
-    task = load_task(write('kind = "exact"\nprompt = "{text}"\nshots = 2\nexamples = "shots.jsonl"', {"text": "t", "answer": "no"}))
+    task = load_task(
+        write('kind = "exact"\nprompt = "{text}"\nshots = 2\nexamples = "shots.jsonl"', {"text": "t", "answer": "no"})
+    )
     assert task.prompt_of(task.items[0]) == "s yes\n\nt"
 
 

@@ -11,12 +11,16 @@ from dozero.testing import tiny_config, tiny_dataset
 from dozero.train.card import model_card, update_card
 from dozero.train.loop import train
 
-RESULTS = [Result("quiz", "choice", "pt", "own", 40, 40, [{"name": "accuracy", "value": 0.75, "low": 0.7, "high": 0.8}])]
+RESULTS = [
+    Result("quiz", "choice", "pt", "own", 40, 40, [{"name": "accuracy", "value": 0.75, "low": 0.7, "high": 0.8}])
+]
 
 
 @pytest.fixture
 def folder(tmp_path):
-    for _ in train(tiny_config(), *tiny_dataset(tmp_path / "dataset"), tmp_path / "main", Device("cpu", torch.float32, 1)):
+    for _ in train(
+        tiny_config(), *tiny_dataset(tmp_path / "dataset"), tmp_path / "main", Device("cpu", torch.float32, 1)
+    ):
         pass
     return tmp_path / "main" / "model"
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def compare(
-    runs: list[Path] = typer.Argument(help="Two or more workspaces, runs, checkpoints or models; the first is held against each."),
+    runs: list[Path] = typer.Argument(
+        help="Two or more workspaces, runs, checkpoints or models; the first is held against each."
+    ),
     task: list[str] | None = typer.Option(
         None, "--task", help="A task file (TOML), a bundled task, heldout, pairs-pt or pairs-en; may be repeated."
     ),
@@ -103,7 +105,9 @@ def list_common_exams(
             exams.append(exam_of_pairs(name.removeprefix(f"{PAIRS}-")))
         elif name == HELDOUT:
             if around.dataset is None:
-                raise ArtifactError("its dataset is no longer here", where=folders[0], next="another model first, or --task FILE")
+                raise ArtifactError(
+                    "its dataset is no longer here", where=folders[0], next="another model first, or --task FILE"
+                )
             heldout = heldout_task(open_dataset(around.dataset), reader.tokenizer, limit)
             heldout, left_out = without_texts(heldout, _known_to(other, around))
             exams.append(exam_of_task(heldout))
@@ -154,7 +158,9 @@ def _show(display: Display, compared: Compared, names: tuple[str, str]) -> None:
         told = "" if tree["low"] is None else tell(lang, "interval", low=figure(tree["low"]), high=figure(tree["high"]))
         display.line(f"  {escape(name):<{width}}  [bold]{figure(tree['value']):>9}[/]   [dim]{told}[/]")
     key = "difference" if compared.items > 1 else "difference_of_one"
-    display.line("  " + tell(lang, key, value=figure(interval.value), low=figure(interval.low), high=figure(interval.high)))
+    display.line(
+        "  " + tell(lang, key, value=figure(interval.value), low=figure(interval.low), high=figure(interval.high))
+    )
     better = compared.better
     if better is None:
         display.line("  " + tell(lang, "no_difference", p=compared.difference.p))
@@ -175,14 +181,24 @@ def _show_costs(display: Display, folders: tuple[Path, Path], names: tuple[str, 
     points = at_equal(facts, other_facts) if facts and other_facts else []
     if display.as_json:
         display.print_json(
-            {"event": "Costs", "first": asdict(one), "second": asdict(other), "equal": equal, "at_equal": [asdict(p) for p in points]}
+            {
+                "event": "Costs",
+                "first": asdict(one),
+                "second": asdict(other),
+                "equal": equal,
+                "at_equal": [asdict(p) for p in points],
+            }
         )
     display.line()
     display.line(tell(lang, "costs", first=names[0], second=names[1]))
     for axis in ("parameters", "tokens", "seconds"):
         values = [getattr(cost, axis) for cost in (one, other)]
-        shown = [tell(lang, "unknown") if value is None else tell(lang, f"cost_{axis}", value=value) for value in values]
+        shown = [
+            tell(lang, "unknown") if value is None else tell(lang, f"cost_{axis}", value=value) for value in values
+        ]
         note = "" if equal[axis] is None else tell(lang, "equal" if equal[axis] else "not_equal")
         display.line(f"  {tell(lang, f'axis_{axis}'):<14} {shown[0]:>16} {shown[1]:>16}   {note}")
     for point in points:
-        display.line("  " + tell(lang, f"at_equal_{point.axis}", amount=point.amount, one=point.first, other=point.second))
+        display.line(
+            "  " + tell(lang, f"at_equal_{point.axis}", amount=point.amount, one=point.first, other=point.second)
+        )

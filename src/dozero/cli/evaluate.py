@@ -66,7 +66,13 @@ def _list_tasks(display: Display) -> None:
 
 
 def _measure(
-    display: Display, path: Path, tasks: list[str], samples: int | None, against: Path | None, limit: int | None, seed: int
+    display: Display,
+    path: Path,
+    tasks: list[str],
+    samples: int | None,
+    against: Path | None,
+    limit: int | None,
+    seed: int,
 ) -> None:
     """Ask everything that is asked for, show what came of it, and put it into the report of the run."""
     from dozero.cli.evaluation_messages import tell
@@ -130,7 +136,10 @@ def list_exams(
     from dozero.eval.task import load_task
 
     pairs = {f"{PAIRS}-{lang}": lang for lang in PHENOMENA}
-    default = [*([HELDOUT] if around.dataset else []), *(f"{PAIRS}-{lang}" for lang in around.languages if lang in PHENOMENA)]
+    default = [
+        *([HELDOUT] if around.dataset else []),
+        *(f"{PAIRS}-{lang}" for lang in around.languages if lang in PHENOMENA),
+    ]
     exams = []
     for name in tasks or default:
         if name in pairs:

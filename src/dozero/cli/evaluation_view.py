@@ -23,7 +23,9 @@ def show_result(display: Display, result: Result) -> None:
     lang = display.lang
     key = "task_head_part" if result.of_items > result.items else "task_head"
     display.line()
-    display.line(tell(lang, key, task=result.task, items=result.items, of_items=result.of_items, seconds=result.seconds))
+    display.line(
+        tell(lang, key, task=result.task, items=result.items, of_items=result.of_items, seconds=result.seconds)
+    )
     names = [name_measure(lang, measure["name"]) for measure in result.measures]
     width = max(map(len, names))
     for place, (name, measure) in enumerate(zip(names, result.measures, strict=True)):
@@ -33,7 +35,9 @@ def show_result(display: Display, result: Result) -> None:
             low, high = (figure_of(measure, result.kind, lang, measure[end]) for end in ("low", "high"))
             told.append(f"[dim]{tell(lang, 'interval', low=low, high=high)}[/]")
         if measure.get("chance") is not None:
-            told.append(f"[dim]{tell(lang, 'chance', chance=figure_of(measure, result.kind, lang, measure['chance']))}[/]")
+            told.append(
+                f"[dim]{tell(lang, 'chance', chance=figure_of(measure, result.kind, lang, measure['chance']))}[/]"
+            )
         if measure.get("at_chance"):
             told.append(tell(lang, "at_chance"))
         display.line(f"  {name:<{width}}  {'   '.join(told)}")

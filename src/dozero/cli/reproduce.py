@@ -58,7 +58,15 @@ def _again(display: Display, record: object, folder: Path, *, from_text: bool) -
     from dozero.pipeline.reproduce import Record, Reproduced, StageCompared, device_of, reproduce
 
     assert isinstance(record, Record)
-    display.line(tell(display.lang, "again", run=str(record.run), steps=record.manifest.counts["step"], seconds=record.manifest.seconds))
+    display.line(
+        tell(
+            display.lang,
+            "again",
+            run=str(record.run),
+            steps=record.manifest.counts["step"],
+            seconds=record.manifest.seconds,
+        )
+    )
     device = device_of(record)
     for event in reproduce(record, folder, device, usable_cores(), from_text=from_text):
         if isinstance(event, Reproduced):

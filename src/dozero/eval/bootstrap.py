@@ -63,16 +63,16 @@ def interval_of(statistic: Statistic, items: int, seed: int = SEED, draws: int =
     return Interval(value, *_bounds(drawn))
 
 
-def difference_of(
-    first: Statistic, second: Statistic, items: int, seed: int = SEED, draws: int = DRAWS
-) -> Difference:
+def difference_of(first: Statistic, second: Statistic, items: int, seed: int = SEED, draws: int = DRAWS) -> Difference:
     """Return by how much `second` is larger than `first` on the same items, drawn together."""
     everything = np.ones((1, items))
     value = float(second(everything)[0] - first(everything)[0])
     if items < 2:
         return Difference(Interval(value, float("nan"), float("nan")), 1.0)
     drawn = np.concatenate([second(counts) - first(counts) for counts in _draw(items, seed, draws)])
-    against = 1 + min(np.sum(drawn <= 0), np.sum(drawn >= 0))  # one more, for of a thousand draws none is no proof of never
+    against = 1 + min(
+        np.sum(drawn <= 0), np.sum(drawn >= 0)
+    )  # one more, for of a thousand draws none is no proof of never
     return Difference(Interval(value, *_bounds(drawn)), float(min(1.0, 2 * against / (draws + 1))))
 
 

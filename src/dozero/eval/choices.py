@@ -20,7 +20,9 @@ def mark_choices(model: LanguageModel, task: Task) -> Outcome:
     """Return how often the right choice is the likeliest: as it is, and per character of the choice."""
     asked = [(task.prompt_of(item), item[task.config.choices]) for item in task.items]
     right = np.array([right_choice(task.config, item) for item in task.items])
-    scores = score_texts(model, [(prompt, task.config.join + choice) for prompt, choices in asked for choice in choices])
+    scores = score_texts(
+        model, [(prompt, task.config.join + choice) for prompt, choices in asked for choice in choices]
+    )
     logprobs = iter([score.logprob for score in scores])
     of_item = [np.array([next(logprobs) for _ in choices]) for _, choices in asked]
     lengths = [np.array([float(len(choice)) for choice in choices]) for _, choices in asked]
@@ -33,7 +35,13 @@ def mark_choices(model: LanguageModel, task: Task) -> Outcome:
         Measure("accuracy_per_character", interval_of(mean(is_right_normed), len(asked)), chance),
     )
     rows = tuple(
-        {"where": item["where"], "right": int(r), "said": int(s), "said_per_character": int(n), "logprobs": found.tolist()}
+        {
+            "where": item["where"],
+            "right": int(r),
+            "said": int(s),
+            "said_per_character": int(n),
+            "logprobs": found.tolist(),
+        }
         for item, r, s, n, found in zip(task.items, right, said, said_normed, of_item, strict=True)
     )
     return Outcome(measures, rows, mean(is_right))

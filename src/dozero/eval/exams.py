@@ -105,7 +105,11 @@ def exam_of_pairs(lang: str) -> Exam:
 
 
 def exam_of_samples(
-    count: int, config: GenerateConfig, seed: int, documents: Callable[[], Iterable[Document]] | None, inputs: dict[str, str]
+    count: int,
+    config: GenerateConfig,
+    seed: int,
+    documents: Callable[[], Iterable[Document]] | None,
+    inputs: dict[str, str],
 ) -> Exam:
     """Return the exam of samples, held against the documents it learned from, where those are known."""
 

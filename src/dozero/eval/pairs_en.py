@@ -77,7 +77,9 @@ def regular_past(act: Entry) -> str:
 
 def _irregular_plural(classes: Classes, draw: Random) -> tuple[str, str]:
     names = ("thing", "animal", "pet", "vegetable")
-    odd = [e for name in names for e in classes[name].entries if is_singular(e) and e.forms["p"] != plural_en(e.forms[""])]
+    odd = [
+        e for name in names for e in classes[name].entries if is_singular(e) and e.forms["p"] != plural_en(e.forms[""])
+    ]
     noun = draw.choice(odd)
     begin = f"{_name(classes, draw)} {draw.choice(SEEN)} {draw.choice(NUMBERS)} *."
     return contrast(begin, noun.forms["p"], plural_en(noun.forms[""]))
@@ -100,7 +102,9 @@ def _pronoun(classes: Classes, draw: Random) -> tuple[str, str]:
 def _reflexive(classes: Classes, draw: Random) -> tuple[str, str]:
     person = pick(classes, "person", draw)
     row = ("himself", "herself")
-    verb = draw.choice(("looked at * in the mirror", "laughed at *", "talked to *", "made breakfast for *", "was proud of *"))
+    verb = draw.choice(
+        ("looked at * in the mirror", "laughed at *", "talked to *", "made breakfast for *", "was proud of *")
+    )
     return contrast(f"{person.forms['']} {verb}.", row[person.feature], row[person.feature ^ FEMININE])
 
 

@@ -62,9 +62,13 @@ def mark_samples(texts: Sequence[str], documents: Iterable[Document] | None) -> 
     the same text as a repetition of itself.
     """
     repeated, runs = (np.array(column, dtype=np.float64) for column in zip(*map(repetition, texts), strict=True))
-    measures = [Measure(f"repetition_{REPEATED_WORDS}", interval_of(ratio(repeated, runs), len(texts)), more_is_better=False)]
+    measures = [
+        Measure(f"repetition_{REPEATED_WORDS}", interval_of(ratio(repeated, runs), len(texts)), more_is_better=False)
+    ]
     shares = {n: distinct(texts, n) for n in (1, 2, 3)}
-    measures += [Measure(f"distinct_{n}", Interval(v, UNKNOWN, UNKNOWN)) for n, v in shares.items() if not math.isnan(v)]
+    measures += [
+        Measure(f"distinct_{n}", Interval(v, UNKNOWN, UNKNOWN)) for n, v in shares.items() if not math.isnan(v)
+    ]
     if documents is None:
         rows = tuple({"where": f"sample {i}", "text": text} for i, text in enumerate(texts, 1))
         return Outcome(tuple(measures), rows, ratio(repeated, runs))

@@ -1,8 +1,8 @@
-"""Tasks: what is asked of a model and how its answers are marked, as a few lines of TOML beside a JSONL file.
+r"""Tasks: what is asked of a model and how its answers are marked, as a few lines of TOML beside a JSONL file.
 
     [task]
     kind = "choice"
-    prompt = "Pergunta: {question}\\nResposta:"
+    prompt = "Pergunta: {question}\nResposta:"
 
 Each line of the JSONL file is an item: an object whose fields the prompt names in braces. `kind` says how the items are
 marked; the docstrings of `TaskConfig` what else can be set.
@@ -120,7 +120,9 @@ def load_task(name: str, limit: int = 0) -> Task:
     if config.kind == "label" and not config.labels:
         found = sorted({str(item[config.answer]) for item in items})
         config = config.model_copy(update={"labels": tuple(found)})
-    digest = "-".join(sha256_of(path)[:16] for path in (file, data, *([file.with_name(config.examples)] if examples else [])))
+    digest = "-".join(
+        sha256_of(path)[:16] for path in (file, data, *([file.with_name(config.examples)] if examples else []))
+    )
     return Task(file.stem, config, choose_items(items, limit), digest, tuple(examples))
 
 

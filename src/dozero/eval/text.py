@@ -93,7 +93,14 @@ def mark_text(model: LanguageModel, task: Task) -> Outcome:
     )
     told = zip(task.items, reading.nats, reading.end_nats, reading.tokens, reading.bytes, reading.correct, strict=True)
     rows = tuple(
-        {"where": i["where"], "nats": float(n), "end_nats": float(e), "tokens": int(t), "bytes": int(b), "correct": int(c)}
+        {
+            "where": i["where"],
+            "nats": float(n),
+            "end_nats": float(e),
+            "tokens": int(t),
+            "bytes": int(b),
+            "correct": int(c),
+        }
         for i, n, e, t, b, c in told
     )
     bins = [asdict(b) for b in read_bins(reading.tables.sum(axis=0))]

@@ -16,7 +16,6 @@ from dozero.eval.measure import Measure, Outcome
 from dozero.eval.task import Task, references_of
 from dozero.generate.language_model import LanguageModel
 from dozero.settings import GenerateConfig
-from dozero.tokenizer.tokenizer import END_ID
 
 ARTICLES = re.compile(r"\b(?:a|an|the|o|os|as|um|uma|uns|umas)\b", re.IGNORECASE)
 

@@ -56,7 +56,9 @@ def cost_of(model_folder: Path) -> tuple[Cost, RunFacts | None]:
 
 def equal_costs(first: Cost, second: Cost) -> dict[str, bool | None]:
     """Return of each cost whether it is about equal; None where it is not known."""
-    return {name: _is_alike(getattr(first, name), getattr(second, name)) for name in ("parameters", "tokens", "seconds")}
+    return {
+        name: _is_alike(getattr(first, name), getattr(second, name)) for name in ("parameters", "tokens", "seconds")
+    }
 
 
 def _is_alike(first: float | None, second: float | None) -> bool | None:

@@ -84,7 +84,9 @@ def read_record(run: Path) -> Record:
     datasets = state.get("datasets", {})
     if len(datasets) > 1:
         steps = ", ".join(f"step {step}" for step in datasets)
-        raise ArtifactError("was trained on more than one dataset", where=run, expected="one", got=f"others from {steps}")
+        raise ArtifactError(
+            "was trained on more than one dataset", where=run, expected="one", got=f"others from {steps}"
+        )
     if machine.get("processes", "1") != "1":
         raise ArtifactError(
             "was trained by several processes, whose sums come in another order", where=run,
@@ -167,7 +169,9 @@ def _compare(record: Record, again: Path, device: Device) -> Reproduced:
         WEIGHTS, steps, record.run / "model" / WEIGHTS, again / "model" / WEIGHTS
     )
     now = machine_facts(device.dtype)
-    machine = tuple(f"{name}: {was} -> {now[name]}" for name, was in record.machine.items() if now.get(name, was) != was)
+    machine = tuple(
+        f"{name}: {was} -> {now[name]}" for name, was in record.machine.items() if now.get(name, was) != was
+    )
     sha256 = made.files[WEIGHTS]["sha256"]
     return Reproduced(str(record.run), str(again), record.sha256, sha256, steps, difference, machine)
 
@@ -175,4 +179,6 @@ def _compare(record: Record, again: Path, device: Device) -> Reproduced:
 def check_reproduced(result: Reproduced) -> None:
     """Raise CheckpointError if a run came out otherwise."""
     if not result.is_identical:
-        raise CheckpointError("the run was not reproduced", where=result.again, next=f"dozero compare {result.run} {result.again}")
+        raise CheckpointError(
+            "the run was not reproduced", where=result.again, next=f"dozero compare {result.run} {result.again}"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from dozero.artifact import Manifest, read_manifest
@@ -51,7 +52,9 @@ def look_around(model_folder: Path) -> Surroundings:
     except ArtifactError:
         return Surroundings(manifest=manifest)
     workspace = Workspace(run.parent.parent, run.name)
-    dataset = workspace.dataset if _is_made(workspace.dataset, manifest.inputs.get("dataset") if manifest else None) else None
+    dataset = (
+        workspace.dataset if _is_made(workspace.dataset, manifest.inputs.get("dataset") if manifest else None) else None
+    )
     corpus = None
     if dataset is not None and _is_made(workspace.corpus, read_manifest(dataset).inputs.get("corpus")):
         corpus = workspace.corpus
@@ -85,6 +88,6 @@ def _of_dataset(dataset: Dataset, tokenizer: Tokenizer) -> Iterator[Document]:
     stream, about = dataset.train, dataset.manifest.about
     ids = stream.ids
     bounds = [*stream.starts.tolist(), stream.tokens]
-    for n, (begin, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for n, (begin, end) in enumerate(pairwise(bounds)):
         text = tokenizer.decode(ids[begin + 1 : end].tolist())
         yield Document(text, f"document {n} of the dataset", str(about.get("licence", "")))

@@ -67,7 +67,9 @@ def evaluation_lines(results: Sequence[Result], lang: str, run: str) -> Iterator
 def _row(measure: dict[str, Any], kind: str, lang: str) -> tuple[str, str, str, str]:
     interval = chance = ""
     if measure["low"] is not None:
-        interval = f"{figure_of(measure, kind, lang, measure['low'])} – {figure_of(measure, kind, lang, measure['high'])}"
+        interval = (
+            f"{figure_of(measure, kind, lang, measure['low'])} – {figure_of(measure, kind, lang, measure['high'])}"
+        )
     if measure.get("chance") is not None:
         chance = figure_of(measure, kind, lang, measure["chance"])
         chance = _say(lang, "at_chance", chance=chance) if measure["at_chance"] else chance
@@ -80,7 +82,11 @@ def _copy_lines(details: dict[str, Any], lang: str) -> Iterator[str]:
     copies, facts = details["copies"], {"shortest": details["shortest"], "documents": details["documents"]}
     yield from (_say(lang, "copies", count=len(copies), **facts), "")
     for copy in copies[:COPIES_SHOWN]:
-        told = {**copy, "text": " ".join(copy["text"].split())[:COPY_SHOWN], "licence": copy["licence"] or _say(lang, "unknown")}
+        told = {
+            **copy,
+            "text": " ".join(copy["text"].split())[:COPY_SHOWN],
+            "licence": copy["licence"] or _say(lang, "unknown"),
+        }
         yield _say(lang, "copy", **told)
     if copies:
         yield ""
@@ -100,7 +106,9 @@ def update_report(run: Path, lang: str) -> bool:
     if not report.is_file():
         return False
     page = report.read_text(encoding="utf-8")
-    lang = "pt" if page.startswith("# Relatório") else lang if lang == "pt" and not page.startswith("# Report") else "en"
+    lang = (
+        "pt" if page.startswith("# Relatório") else lang if lang == "pt" and not page.startswith("# Report") else "en"
+    )
     new = replace_section(page, "\n".join(evaluation_lines(run_results(run), lang, str(run))))
     if new is not None:
         write_whole(report, new)
