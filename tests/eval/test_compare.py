@@ -20,15 +20,16 @@ def task_of(texts):
 
 
 def knowing(texts):
-    """A model that gives the letters of the texts alone, each alike."""
+    """A model that gives the letters of the texts alone, each alike: its blocks do nothing, all tokens are alike to it."""
     model = random_language_model(["abcdefgh"])
     with torch.no_grad():
-        model.model.lm_head.weight.zero_()
         for name, p in model.model.named_parameters():
-            if name.endswith("embed_tokens.weight"):
+            if name.endswith(("o_proj.weight", "down_proj.weight", "lm_head.weight")):
+                p.zero_()
+            elif name.endswith(("embed_tokens.weight", "norm.weight")):
                 p.fill_(1.0)
         for c in texts:
-            model.model.lm_head.weight[int(model.tokenizer.encode(c)[0])] = 0.05
+            model.model.lm_head.weight[int(model.tokenizer.encode(c)[0])] = 0.2
     return model
 
 

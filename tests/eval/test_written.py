@@ -15,7 +15,9 @@ from dozero.eval.written import cut_at_stop, fit_prompt, mark_exact, mark_free, 
 from dozero.testing import random_language_model
 from dozero.tokenizer.tokenizer import END_ID
 
-words = st.lists(st.sampled_from(["o", "gato", "dorme", "na", "cadeira", "azul", "e", "verde", "hoje", ",", "."]), max_size=12).map(" ".join)
+words = st.lists(
+    st.sampled_from(["o", "gato", "dorme", "na", "cadeira", "azul", "e", "verde", "hoje", ",", "."]), max_size=12
+).map(" ".join)
 
 
 def speaking(text, context=32):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dozero.eval.compare import Compared
     from dozero.eval.exams import Exam
     from dozero.generate.language_model import LanguageModel
+    from dozero.pipeline.surroundings import Surroundings
 
 
 def compare(
@@ -121,14 +122,14 @@ def list_common_exams(
     return exams, left_out
 
 
-def _known_to(other: Any, around: Any) -> list[str]:
+def _known_to(other: Surroundings, around: Surroundings) -> list[str]:
     """Return the texts that the other model was trained on, where those may be held out from the first."""
     from dozero.artifact import read_manifest
     from dozero.pipeline.surroundings import training_documents
     from dozero.tokenizer.tokenizer import read_tokenizer_json
 
     place = other.corpus or other.dataset
-    if place is None or other.dataset == around.dataset or other.run is None:
+    if place is None or other.dataset is None or other.dataset == around.dataset or other.run is None:
         return []
     percent = float(read_manifest(other.dataset).config["heldout_percent"])
     tokenizer = read_tokenizer_json(other.run / "model" / "tokenizer.json")

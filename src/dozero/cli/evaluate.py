@@ -19,8 +19,8 @@ HELDOUT_DOCUMENTS, SAMPLES = 2000, 20
 
 def evaluate(
     run: Path | None = typer.Argument(None, help="A workspace, run, checkpoint or model folder."),
-    task: list[str] | None = typer.Option(
-        None, "--task", help="A task file (TOML), a bundled task, heldout, pairs-pt or pairs-en; may be repeated."
+    tasks: list[str] | None = typer.Argument(
+        None, metavar="[TASK]...", help="Task files (TOML), bundled tasks, heldout, pairs-pt or pairs-en."
     ),
     samples: int | None = typer.Option(
         None, "--samples", min=0, help="Let it write this many texts and tell what is copied or repeated."
@@ -35,7 +35,7 @@ def evaluate(
 ) -> None:
     """Measure a model: bits per byte on text it never saw, tasks, minimal pairs, copies.
 
-    Every figure has a 95% interval, and what guessing would get beside it. Without --task: held-out text, minimal pairs
+    Every figure has a 95% interval, and what guessing would get beside it. With no task named: held-out text, minimal pairs
     in its language, and 20 samples. Results are kept beside the model, and enter the report of its run.
     """
     from dozero.cli.display import Display
@@ -48,7 +48,7 @@ def evaluate(
             return
         if run is None:
             raise ConfigError("no model given", expected="a workspace, run or model folder", next="dozero eval FOLDER")
-        _measure(display, run, task or [], samples, against, limit, seed)
+        _measure(display, run, tasks or [], samples, against, limit, seed)
 
 
 def _list_tasks(display: Display) -> None:
@@ -146,12 +146,11 @@ def list_exams(
             exams.append(exam_of_pairs(pairs[name]))
         elif name == HELDOUT:
             if around.dataset is None:
-                raise ArtifactError("its dataset is no longer here", where=folder, next="dozero run, or --task FILE")
+                raise ArtifactError("its dataset is no longer here", where=folder, next=f"dozero eval {folder} FILE")
             most = HELDOUT_DOCUMENTS if limit is None else limit
-            dataset = open_dataset(around.dataset)
-            exams.append(exam_of_task(heldout_task(dataset, model.tokenizer, most), dataset.heldout.documents))
+            exams.append(exam_of_task(heldout_task(open_dataset(around.dataset), model.tokenizer, most)))
         else:
-            exams.append(exam_of_task(load_task(name, limit or 0), len(load_task(name).items) if limit else 0))
+            exams.append(exam_of_task(load_task(name, limit or 0)))
     count = (0 if tasks else SAMPLES) if samples is None else samples
     if count:
         exams.append(_samples_exam(model, around, folder, against, count, seed))

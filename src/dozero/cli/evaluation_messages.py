@@ -17,8 +17,8 @@ EVALUATION_MESSAGES: dict[str, tuple[str, str]] = {
         "the text this model learned from is no longer here: no held-out text and no copy meter (--against CORPUS names it)",
     ),
     "nothing": (
-        "nada a medir: dê uma tarefa com --task ou textos com --samples",
-        "nothing to measure: give a task with --task or texts with --samples",
+        "nada a medir: dê uma tarefa, ou peça textos com --samples",
+        "nothing to measure: name a task, or ask for texts with --samples",
     ),
     "task_head": (
         "[bold cyan]{task}[/]  {items:,} itens, {seconds:.1f} s",
@@ -121,6 +121,10 @@ EVALUATION_MESSAGES: dict[str, tuple[str, str]] = {
     "machine_same": (
         "versões, threads e processador: como antes",
         "versions, threads and processor: as they were",
+    ),
+    "machine_unknown": (
+        "versões e threads de antes: desconhecidos, pois não há mais checkpoints",
+        "versions and threads of then: unknown, since its checkpoints are gone",
     ),
     "machine_differs": ("[yellow]mudou desde então: {what}[/]", "[yellow]changed since then: {what}[/]"),
     "identical": (

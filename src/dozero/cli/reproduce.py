@@ -92,10 +92,12 @@ def _show(display: Display, result: Reproduced) -> None:
         display.print_json({"event": "Reproduced", **asdict(result), "identical": result.is_identical})
     display.line(tell(lang, "weights_then", sha256=result.sha256))
     display.line(tell(lang, "weights_again", sha256=result.sha256_again))
-    for what in result.machine:
-        display.line(tell(lang, "machine_differs", what=what))
-    if not result.machine:
+    if result.machine is None:
+        display.line(tell(lang, "machine_unknown"))
+    elif not result.machine:
         display.line(tell(lang, "machine_same"))
+    for what in result.machine or ():
+        display.line(tell(lang, "machine_differs", what=what))
     if result.is_identical:
         display.line(tell(lang, "identical", steps=result.steps))
     elif result.difference is not None:

@@ -114,7 +114,7 @@ class _Index:
         self.samples, self.shortest = samples, shortest
         self.codes, self.starts = _lay_out(samples, AFTER_SAMPLE)
         hashes = hash_windows(self.codes, shortest)
-        ends = np.append(self.starts[1:] - 1, len(self.codes) - BLOCK)
+        ends = self.starts + np.fromiter(map(len, samples), dtype=np.int64, count=len(samples))
         inside = np.concatenate(
             [np.arange(s, max(s, e - shortest + 1)) for s, e in zip(self.starts, ends, strict=True)]
             or [np.empty(0, dtype=np.int64)]

@@ -68,12 +68,12 @@ class Skipped:
     reason: str
 
 
-def exam_of_task(task: Task, of_items: int = 0) -> Exam:
+def exam_of_task(task: Task) -> Exam:
     """Return the exam that a task is."""
     config = task.config
     return Exam(
         task.name, config.kind, lambda model: MARKS[config.kind](model, task), {"task": task.digest}, config.lang,
-        config.licence, of_items,
+        config.licence, task.of_items,
     )  # fmt: skip
 
 
@@ -81,7 +81,9 @@ def heldout_task(dataset: Dataset, tokenizer: Tokenizer, limit: int) -> Task:
     """Return the task of predicting at most `limit` held-out documents (0: all), as text, so that any model can."""
     about = dataset.manifest.about
     config = TaskConfig(kind="text", lang=str(about.get("language", "")), licence=str(about.get("licence", "")))
-    return Task(HELDOUT, config, choose_items(heldout_items(dataset, tokenizer), limit), dataset.manifest.fingerprint)
+    items = heldout_items(dataset, tokenizer)
+    fingerprint = dataset.manifest.fingerprint
+    return Task(HELDOUT, config, choose_items(items, limit), fingerprint, of_items=len(items))
 
 
 def heldout_items(dataset: Dataset, tokenizer: Tokenizer) -> list[Item]:

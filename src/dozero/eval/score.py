@@ -80,7 +80,15 @@ def pair_of(tokenizer: Tokenizer, context: str, continuation: str) -> Pair:
     continuation = context[len(kept) :] + continuation
     whole = tokenizer.encode(kept + continuation).tolist()
     before = len(tokenizer.encode(kept))
-    return Pair((END_ID, *whole[:before]), tuple(whole[before:]))
+    return Pair(begun(whole[:before]), tuple(whole[before:]))
+
+
+def begun(ids: Sequence[int]) -> tuple[int, ...]:
+    """Return the tokens of a text with what stands before every document: what a model saw when it was trained.
+
+    lm-eval does the same when its model is told `add_bos_token=True`.
+    """
+    return (END_ID, *ids)
 
 
 def score_texts(model: LanguageModel, texts: Sequence[tuple[str, str]]) -> list[Score]:
@@ -114,7 +122,7 @@ def windows_of(ids: Sequence[int], longest: int) -> list[Window]:
     >>> [w.targets for w in windows_of([5, 6, 7], longest=2)], windows_of([5, 6, 7], longest=2)[1].inputs
     ([(5, 6), (7,)], (5, 6))
     """
-    tokens = (END_ID, *ids)
+    tokens = begun(ids)
     windows = []
     for begin in range(0, len(ids), longest):
         end = min(begin + longest, len(ids))

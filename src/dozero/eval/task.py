@@ -87,6 +87,8 @@ class Task:
     digest: str
     """SHA-256 of what the task is made of."""
     examples: tuple[Item, ...] = ()
+    of_items: int = 0
+    """Items there are, where not all are asked."""
 
     def prompt_of(self, item: Item) -> str:
         """Return what stands before the answer of an item, the examples included."""
@@ -123,7 +125,7 @@ def load_task(name: str, limit: int = 0) -> Task:
     digest = "-".join(
         sha256_of(path)[:16] for path in (file, data, *([file.with_name(config.examples)] if examples else []))
     )
-    return Task(file.stem, config, choose_items(items, limit), digest, tuple(examples))
+    return Task(file.stem, config, choose_items(items, limit), digest, tuple(examples), len(items))
 
 
 def choose_items(items: Sequence[Item], limit: int) -> tuple[Item, ...]:

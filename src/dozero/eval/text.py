@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dozero.eval.bootstrap import Statistic, interval_of, ratio
 from dozero.eval.calibration import BINS, calibration_error, count_bins, read_bins
 from dozero.eval.measure import Measure, Outcome
-from dozero.eval.score import Predicted, Window, predict, windows_of
+from dozero.eval.score import Predicted, Window, begun, predict, windows_of
 from dozero.eval.task import Task
 from dozero.generate.language_model import LanguageModel
 from dozero.tokenizer.tokenizer import END_ID
@@ -62,7 +62,7 @@ def read_documents(model: LanguageModel, texts: Sequence[str]) -> Reading:
 
 def _windows(ids: list[int], longest: int) -> list[Window]:
     """Return the windows of a document and its end; in all of them together the end is the last target."""
-    tokens = (END_ID, *ids)
+    tokens = begun(ids)
     if len(tokens) <= longest:
         return [Window(tokens, (*ids, END_ID))]
     return [*windows_of(ids, longest), Window(tokens[-longest:], (END_ID,))]

@@ -19,10 +19,11 @@ from dozero.pipeline.stages import Prepared, Workspace, prepare
 from dozero.pipeline.surroundings import look_around
 from dozero.settings import RunConfig
 from dozero.tokenizer.tokenizer import Tokenizer, read_tokenizer_json
-from dozero.train.checkpoint import list_checkpoints, machine_facts
+from dozero.train.checkpoint import list_checkpoints
 from dozero.train.events import Event
 from dozero.train.log import read_log
 from dozero.train.loop import train
+from dozero.train.session import Earlier
 
 WEIGHTS, STATE = "model.safetensors", "state.json"
 
@@ -34,10 +35,8 @@ class Record:
     run: Path
     config: RunConfig
     manifest: Manifest
-    machine: dict[str, str]
-    """Versions, threads and processor of its last checkpoint; empty if that is gone."""
-    replans: dict[int, int]
-    """Ends of the run by step, as the clock moved them."""
+    earlier: Earlier
+    """What the clock decided in it, and versions, threads and processor of its last checkpoint; none if that is gone."""
 
     @property
     def sha256(self) -> str:
@@ -65,8 +64,8 @@ class Reproduced:
     steps: int
     difference: Difference | None
     """The first place where they differ: in a line of the logs, else in a number of the weights."""
-    machine: tuple[str, ...]
-    """What differs between the machine of then and this one: "threads: 1 -> 2"."""
+    machine: tuple[str, ...] | None
+    """What differs between the machine of then and this one: "threads: 1 -> 2". None if nobody wrote that down."""
 
     @property
     def is_identical(self) -> bool:
@@ -93,7 +92,7 @@ def read_record(run: Path) -> Record:
             expected="1 process, or train.verify_slots", got=machine["processes"],
         )  # fmt: skip
     replans = {line["step"]: line["total_steps"] for line in read_log(run / "timings.jsonl") if "total_steps" in line}
-    return Record(run, build_config(manifest.config, where=str(run)), manifest, machine, replans)
+    return Record(run, build_config(manifest.config, where=str(run)), manifest, Earlier(replans, machine))
 
 
 def _read_state(run: Path) -> dict[str, Any]:
@@ -108,7 +107,7 @@ def _read_state(run: Path) -> dict[str, Any]:
 
 def device_of(record: Record) -> Device:
     """Return the device of a record, with the threads it was made with, applied to this process."""
-    threads = int(record.machine.get("threads", record.config.train.threads))
+    threads = int(record.earlier.machine.get("threads", record.config.train.threads))
     device = pick_device(record.config.train.device, record.config.train.dtype, threads)
     apply_device(device)
     return device
@@ -134,8 +133,8 @@ def reproduce(
         dataset, tokenizer = open_dataset(_dataset_of(record)), _tokenizer_of(record)
     assert dataset is not None
     assert tokenizer is not None
-    yield from train(record.config, dataset, tokenizer, workspace.run, device, replans=record.replans)
-    yield _compare(record, workspace.run, device)
+    yield from train(record.config, dataset, tokenizer, workspace.run, device, earlier=record.earlier)
+    yield _compare(record, workspace.run)
 
 
 def _dataset_of(record: Record) -> Path:
@@ -162,18 +161,18 @@ def _compare_stage(record: Record, made: StageDone) -> Iterator[StageCompared]:
         yield StageCompared(made.stage, made.manifest.fingerprint == read_manifest(there).fingerprint)
 
 
-def _compare(record: Record, again: Path, device: Device) -> Reproduced:
+def _compare(record: Record, again: Path) -> Reproduced:
     made = open_artifact(again / "model", "model")
     steps = int(record.manifest.counts["step"])
     difference = difference_of_logs(record.run, again) or difference_of_tensors(
         WEIGHTS, steps, record.run / "model" / WEIGHTS, again / "model" / WEIGHTS
     )
-    now = machine_facts(device.dtype)
-    machine = tuple(
-        f"{name}: {was} -> {now[name]}" for name, was in record.machine.items() if now.get(name, was) != was
-    )
+    then, now = record.earlier.machine, _read_state(again).get("machine", {})
+    machine = tuple(f"{name}: {was} -> {now[name]}" for name, was in then.items() if now.get(name, was) != was)
     sha256 = made.files[WEIGHTS]["sha256"]
-    return Reproduced(str(record.run), str(again), record.sha256, sha256, steps, difference, machine)
+    return Reproduced(
+        str(record.run), str(again), record.sha256, sha256, steps, difference, machine if then and now else None
+    )
 
 
 def check_reproduced(result: Reproduced) -> None:

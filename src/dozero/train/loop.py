@@ -32,7 +32,7 @@ from dozero.train.memory import explain_memory_errors
 from dozero.train.observe import snapshot
 from dozero.train.parallel import give_state, step_together
 from dozero.train.scales import data_facts, scales_of
-from dozero.train.session import Session
+from dozero.train.session import Earlier, Session
 from dozero.train.step import Schedule, StepResult, train_step
 from dozero.train.team import Call, Order, Team, dismiss, lone_team
 from dozero.train.tell import evaluate, log_step, observe, sample
@@ -54,7 +54,7 @@ def train(
     strict: bool = False,
     allow_data_change: bool = False,
     team: Team | None = None,
-    replans: Mapping[int, int] | None = None,
+    earlier: Earlier | None = None,
 ) -> Iterator[Event]:
     """Train until config.train.steps, yielding what happens; then write `run/model` and score all held-out text.
 
@@ -62,7 +62,7 @@ def train(
     `timings.jsonl`. (Under `train.max_seconds` a slow machine moves the end of the run; that is logged, and the
     exception.) Leaving the loop early, or `should_stop`, saves a checkpoint first. A finished run yields Finished
     at once. `strict` refuses to continue where the bits may differ; `allow_data_change` continues on another dataset.
-    `replans` are ends of the run by step, as an earlier run logged them: they take the place of the clock.
+    What an `earlier` run found by the clock takes the place of the clock here.
     In a `team` this is the leader's part; the others `follow`.
     """
     team = team or lone_team(config.train)
@@ -70,8 +70,9 @@ def train(
         _check_tokenizer(tokenizer, dataset, run)
         with lock(run), explain_memory_errors(config, run):
             claim_run(config, dataset, tokenizer, run, allow_data_change=allow_data_change)
-            session, started = _open_session(config, dataset, tokenizer, run, device, strict=strict, team=team)
-            session.replans = replans
+            session, started = _open_session(
+                config, dataset, tokenizer, run, device, strict=strict, team=team, earlier=earlier
+            )
             try:
                 yield started
                 yield from _train_session(session, should_stop)
@@ -109,12 +110,14 @@ def _open_session(
     *,
     strict: bool,
     team: Team | None = None,
+    earlier: Earlier | None = None,
 ) -> tuple[Session, Started]:
     model, optimizer = build_learner(config, dataset.vocab_size, device, team)
     saved, broken = load_newest(run, model, optimizer, team)
     attention, took_ms = "auto", dict[str, float]()  # a team goes by length, so that all its processes agree
     if team is None:
-        attention, took_ms = settle_attention(model, config, device, saved.machine if saved else {})
+        before = saved.machine if saved else earlier.machine if earlier else {}
+        attention, took_ms = settle_attention(model, config, device, before)
     differences = machine_differences(saved, machine_facts(device.dtype, team, attention))
     if strict:
         refuse_differences(differences, run)
@@ -129,7 +132,7 @@ def _open_session(
         pack_rows(dataset.train, T), pack_rows(dataset.heldout, T, config.eval.heldout_docs), config.rows_per_step,
         config.rows_at_once, state, *(StepLog(run / name, logged) for name in LOGS),
         scales=scales_of(config, dataset, device, team.size if team else 1), stream=dataset.train, saved_at=state.step,
-        passed_over=passed_over(state.rollbacks), team=team,
+        passed_over=passed_over(state.rollbacks), team=team, earlier=earlier,
     )  # fmt: skip
     if logged < 0:
         session.metrics.write(step=0, **data_facts(config, dataset))
@@ -290,8 +293,8 @@ def _replan(s: Session, done_before: float) -> Iterator[Replanned]:
     schedule, step, limit = s.state.schedule, s.state.step, s.config.train.max_seconds
     if not limit or step == schedule.total_steps:
         return
-    if s.replans is not None:
-        total = s.replans.get(step, schedule.total_steps)
+    if s.earlier is not None:
+        total = s.earlier.replans.get(step, schedule.total_steps)
     elif any(done_before < at <= _share_done(s) for at in REPLAN_AT):
         left = max(1, int((limit - s.state.seconds) / s.state.seconds * step))
         total = min(s.config.train.steps, step + left)

@@ -18,6 +18,16 @@ from dozero.train.scales import Scales
 from dozero.train.team import Team
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """What the clock decided in a run, so that another one can repeat it bit for bit."""
+
+    replans: Mapping[int, int]
+    """Ends of the run by step, as they were moved."""
+    machine: Mapping[str, str]
+    """Facts of its machine, as its checkpoints hold them; of these the way of computing attention is repeated."""
+
+
 @dataclass
 class Session:
     """What a running loop holds: the things that change, and the files it writes."""
@@ -42,8 +52,8 @@ class Session:
     passed_over: list[int]
     """Windows of data that rollbacks left out."""
     team: Team | None = None
-    replans: Mapping[int, int] | None = None
-    """Ends of the run by step, where they do not come from the clock."""
+    earlier: Earlier | None = None
+    """The run that this one repeats."""
 
     @property
     def is_sharded(self) -> bool:
