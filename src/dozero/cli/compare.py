@@ -100,10 +100,11 @@ def list_common_exams(
     around, other = look_around(folders[0]), look_around(folders[1])
     langs = [lang for lang in PHENOMENA if lang in around.languages and lang in (other.languages or around.languages)]
     default = [*([HELDOUT] if around.dataset else []), *(f"{PAIRS}-{lang}" for lang in langs)]
+    pairs = {f"{PAIRS}-{lang}": lang for lang in PHENOMENA}
     exams, left_out = [], 0
     for name in tasks or default:
-        if name.startswith(f"{PAIRS}-") and name.removeprefix(f"{PAIRS}-") in PHENOMENA:
-            exams.append(exam_of_pairs(name.removeprefix(f"{PAIRS}-")))
+        if name in pairs:
+            exams.append(exam_of_pairs(pairs[name]))
         elif name == HELDOUT:
             if around.dataset is None:
                 raise ArtifactError(
@@ -113,7 +114,7 @@ def list_common_exams(
             heldout, left_out = without_texts(heldout, _known_to(other, around))
             exams.append(exam_of_task(heldout))
         else:
-            exams.append(exam_of_task(load_task(name, limit)))
+            exams.append(exam_of_task(load_task(name, limit, [HELDOUT, *pairs])))
     if not exams:
         raise ArtifactError(
             "nothing to compare them by: no dataset of the first is here, nor a language of both known",

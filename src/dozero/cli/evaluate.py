@@ -150,7 +150,7 @@ def list_exams(
             most = HELDOUT_DOCUMENTS if limit is None else limit
             exams.append(exam_of_task(heldout_task(open_dataset(around.dataset), model.tokenizer, most)))
         else:
-            exams.append(exam_of_task(load_task(name, limit or 0)))
+            exams.append(exam_of_task(load_task(name, limit or 0, [HELDOUT, *pairs])))
     count = (0 if tasks else SAMPLES) if samples is None else samples
     if count:
         exams.append(_samples_exam(model, around, folder, against, count, seed))

@@ -29,7 +29,7 @@ def reproduce(
     The settings are those in the manifest of its model. The first difference is named, if there is one, and what of
     this machine is not as it was then.
     """
-    from dozero.artifact import check_replaceable
+    from dozero.artifact import explain_os_errors
     from dozero.cli.display import Display
     from dozero.cli.language import narration, pick_language
     from dozero.pipeline.reproduce import check_reproduced, read_record
@@ -37,10 +37,11 @@ def reproduce(
 
     place = find_run(run)
     record = read_record(place)
-    if out is not None and not (out / "runs").is_dir():
-        check_replaceable(out, "workspace")
+    if out is not None:
+        _check_out(out, place)
     with Display(narration(pick_language()), as_json=as_json) as display:
-        folder = out or Path(tempfile.mkdtemp(prefix=".again-", dir=place.parent))
+        with explain_os_errors(place.parent):
+            folder = out or Path(tempfile.mkdtemp(prefix=".again-", dir=place.parent))
         result = None
         try:
             result = _again(display, record, folder, from_text=from_text)
@@ -49,6 +50,17 @@ def reproduce(
                 shutil.rmtree(folder, ignore_errors=True)
     assert result is not None
     check_reproduced(result)
+
+
+def _check_out(out: Path, run: Path) -> None:
+    """Raise ArtifactError for a folder of somebody else's, and for the workspace of the run itself."""
+    from dozero.artifact import check_replaceable
+    from dozero.errors import ArtifactError
+
+    if (out / "runs" / run.name).resolve() == run.resolve():
+        raise ArtifactError("is the workspace of the run itself", where=out, expected="another folder")
+    if not (out / "runs").is_dir():
+        check_replaceable(out, "workspace")
 
 
 def _again(display: Display, record: object, folder: Path, *, from_text: bool) -> Reproduced:

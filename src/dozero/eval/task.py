@@ -107,12 +107,13 @@ def list_tasks() -> list[str]:
     return sorted(file.stem for file in BUNDLED.glob("*.toml"))
 
 
-def load_task(name: str, limit: int = 0) -> Task:
+def load_task(name: str, limit: int = 0, others: Sequence[str] = ()) -> Task:
     """Return the task of a TOML file or of a bundled name, with at most `limit` items (0: all).
 
     ConfigError for an unknown task or setting, DataError for a file without items or an item without what it needs.
+    `others` are names of what is asked without a task file, which a slip of the pen may have meant.
     """
-    file = _find(name)
+    file = _find(name, others)
     config = read_task_config(file)
     data = file.with_name(config.data or f"{file.stem}.jsonl")
     items = read_items(data)
@@ -135,7 +136,7 @@ def choose_items(items: Sequence[Item], limit: int) -> tuple[Item, ...]:
     return tuple(items[i] for i in sorted(random.Random(len(items)).sample(range(len(items)), limit)))
 
 
-def _find(name: str) -> Path:
+def _find(name: str, others: Sequence[str]) -> Path:
     path = Path(name)
     if path.suffix == ".toml" or path.is_file():
         if not path.is_file():
@@ -143,10 +144,11 @@ def _find(name: str) -> Path:
         return path
     if name in list_tasks():
         return BUNDLED / f"{name}.toml"
-    hint = did_you_mean(name, list_tasks())
+    known = [*list_tasks(), *others]
+    hint = did_you_mean(name, known)
     raise ConfigError(
         "unknown task" + (f", did you mean {hint}?" if hint else ""), where=name,
-        expected=f"a TOML file or one of {', '.join(list_tasks())}", next="dozero eval --list",
+        expected=f"a TOML file or one of {', '.join(known)}", next="dozero eval --list",
     )  # fmt: skip
 
 
