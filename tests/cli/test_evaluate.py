@@ -21,7 +21,7 @@ from dozero.pipeline.report import describe
 from dozero.pipeline.stages import Workspace, prepared, run_stages
 from dozero.testing import WORDS, tiny_workspace
 from dozero.train.card import CARD
-from dozero.train.report import write_report
+from dozero.train.report import write_run_report
 
 CPU = Device("cpu", torch.float32, 1)
 
@@ -33,7 +33,7 @@ def finished(tmp_path_factory):
     workspace = Workspace(file.parent)
     for _ in run_stages(load_config(file), workspace, CPU):
         pass
-    write_report(workspace.run, CPU, "en")
+    write_run_report(workspace.run, CPU, "en", "dozero train run.toml")
     return file.parent
 
 

@@ -32,7 +32,7 @@ def facts_of(bits, *, tokens_per_step=10, seconds_per_step=1.0, dataset="d"):
 
 def test_a_run_tells_what_it_took(tmp_path):
     file = tiny_workspace(tmp_path / "ws")
-    *_, finished = run_stages(load_config(file), Workspace(file.parent), Device("cpu", torch.float32, 1))
+    *_, _finished = run_stages(load_config(file), Workspace(file.parent), Device("cpu", torch.float32, 1))
     cost, facts = cost_of(tmp_path / "ws/runs/main/model")
     assert facts is not None
     assert facts.manifest is not None

@@ -148,7 +148,7 @@ def test_what_cannot_be_made_again_is_refused_with_the_reason(run, tmp_path):
     newest.write_text(json.dumps(state), encoding="utf-8")
     shutil.rmtree(run.parents[1] / "work")
     record = read_record(run)
-    with pytest.raises(ArtifactError, match="the dataset it was trained on is no longer here.*--from-text"):
+    with pytest.raises(ArtifactError, match=r"the dataset it was trained on is no longer here.*--from-text"):
         list(reproduce(record, tmp_path / "out", CPU))
     shutil.rmtree(run / "model")
     with pytest.raises(ArtifactError, match="not finished"):
