@@ -37,7 +37,8 @@ def invoke(*arguments):
 
 
 def compare(*arguments):
-    ran = invoke(*arguments)
+    asked = () if "--task" in arguments else ("--task", "heldout")  # minimal pairs take their time, shapes checked
+    ran = invoke(*arguments, *asked)
     assert ran.exit_code == 0, ran.output
     return ran.stdout
 
@@ -68,7 +69,8 @@ def test_what_each_took_stands_beside_and_where_both_were_at_the_same_cost(runs)
     assert costs["first"]["parameters"] == costs["second"]["parameters"]
     assert costs["equal"]["parameters"] is True
     assert costs["equal"]["tokens"] is False
-    assert [point["axis"] for point in costs["at_equal"]] == ["tokens", "seconds"]
+    assert costs["at_equal"][0]["axis"] == "tokens"
+    assert costs["at_equal"][0]["amount"] == costs["first"]["tokens"]
     told = compare(*runs)
     assert re.search(r"parameters +[\d,]+ +[\d,]+ +equal \(within 5%\)", told)
     assert re.search(r"tokens +[\d,]+ +[\d,]+ +not equal", told)
@@ -83,11 +85,12 @@ def test_of_several_the_first_is_held_against_each(runs):
 def test_documents_that_the_other_learned_from_are_left_out(runs, tmp_path):
     other = tiny_workspace(tmp_path / "other", "data.heldout_percent=50", words=WORDS)
     run = train_run(other, "main", *GOOD)
-    told = compare(runs[0], run)
+    told = compare(run, runs[0])
     assert re.search(r"\d+ held-out documents are left out: the second model was trained on them", told)
-    all_of_them = next(e for e in compare_json(runs[0], runs[1]) if e["event"] == "Compared")
-    fewer = next(e for e in compare_json(runs[0], run) if e["event"] == "Compared")
-    assert 0 < fewer["items"] < all_of_them["items"]
+    all_of_them = next(e for e in compare_json(run, run) if e["event"] == "Compared")
+    fewer = next(e for e in compare_json(run, runs[0]) if e["event"] == "Compared")
+    heldout_from_both = next(e for e in compare_json(runs[0], run) if e["event"] == "Compared")
+    assert 0 < fewer["items"] == heldout_from_both["items"] < all_of_them["items"]
 
 
 def test_a_task_of_ones_own(runs, tmp_path):
@@ -95,6 +98,14 @@ def test_a_task_of_ones_own(runs, tmp_path):
     (tmp_path / "mine.jsonl").write_text("".join(json.dumps({"text": word}) + "\n" for word in WORDS[:20]))
     (compared,) = [e for e in compare_json(*runs, "--task", tmp_path / "mine.toml") if e["event"] == "Compared"]
     assert (compared["task"], compared["items"]) == ("mine", 20)
+
+
+def test_without_a_task_the_held_out_text_and_the_pairs_are_asked(runs):
+    ran = invoke(*runs, "--json")
+    events = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [(e["event"], e.get("task")) for e in events] == [
+        ("Compared", "heldout"), ("Skipped", "pairs-en"), ("Costs", None),
+    ]  # fmt: skip
 
 
 def test_it_speaks_portuguese(runs, monkeypatch):

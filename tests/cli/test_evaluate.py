@@ -92,7 +92,7 @@ def test_the_bits_of_the_held_out_text_are_those_of_training(root):
 
 
 def test_what_it_copied_is_told_with_document_and_licence(root, tmp_path):
-    (result,) = [e for e in evaluate_json(root, "--samples", 8) if e.get("task") == "samples"]
+    (result,) = [e for e in evaluate_json(root, "heldout", "--samples", 8) if e.get("task") == "samples"]
     items = (root / "runs/main/evaluations/samples/items.jsonl").read_text(encoding="utf-8").splitlines()
     texts = [json.loads(line)["text"] for line in items]
     whole = sum(text in WORDS for text in texts) / len(texts)
@@ -157,7 +157,7 @@ def test_it_speaks_portuguese(root, monkeypatch):
         (("ROOT", "gone.toml"), ConfigError, "gone.toml: no such task file"),
         (("ROOT", "somas"), DataError, "characters that the model never saw"),
         (("ROOT", "BROKEN"), ConfigError, "broken.toml: not valid TOML"),
-        (("ROOT", "--against", "nowhere"), ArtifactError, "nowhere"),
+        (("ROOT", "heldout", "--samples", 2, "--against", "nowhere"), ArtifactError, "nowhere"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line_and_nothing_is_kept(arguments, error, what, root, tmp_path):
