@@ -158,7 +158,7 @@ def _show(display: Display, compared: Compared, names: tuple[str, str]) -> None:
     width = max(map(len, names))
     for name, tree in zip(names, trees, strict=True):
         told = "" if tree["low"] is None else tell(lang, "interval", low=figure(tree["low"]), high=figure(tree["high"]))
-        display.line(f"  {escape(f'{name:<{width}}')}  [bold]{figure(tree['value']):>9}[/]   [dim]{told}[/]")
+        display.line(f"  {escape(name.ljust(width))}  [bold]{figure(tree['value']):>9}[/]   [dim]{told}[/]")
     key = "difference" if compared.items > 1 else "difference_of_one"
     display.line(
         "  " + tell(lang, key, value=figure(interval.value), low=figure(interval.low), high=figure(interval.high))

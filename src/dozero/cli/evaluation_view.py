@@ -66,13 +66,13 @@ def _show_confusion(display: Display, details: dict[str, Any]) -> None:
     display.line(f"  {heads[0]:<{LABEL}}" + "".join(f"{head:>11}" for head in heads[1:]))
     for score in details["classes"]:
         figures = "".join(f"{shown(score[key], lang):>11.3f}" for key in ("precision", "recall", "f1"))
-        display.line(f"  {escape(f'{score['label'][:LABEL]:<{LABEL}}')}{figures}{score['support']:>11}")
+        display.line(f"  {escape(score['label'][:LABEL].ljust(LABEL))}{figures}{score['support']:>11}")
     display.line(f"  [dim]{tell(lang, 'confusion')}[/]")
     labels = [label[: LABEL - 2] for label in details["labels"]]
-    display.line("  " + " " * LABEL + "".join(escape(f"{label:>{LABEL}}") for label in labels))
+    display.line("  " + " " * LABEL + "".join(escape(label.rjust(LABEL)) for label in labels))
     for label, row in zip(labels, details["confusion"], strict=True):
         cells = "".join(f"{f'{_shade(count, sum(row))} {count}':>{LABEL}}" for count in row)
-        display.line(f"  {escape(f'{label:<{LABEL}}')}{cells}")
+        display.line(f"  {escape(label.ljust(LABEL))}{cells}")
 
 
 def _shade(count: int, total: int) -> str:
