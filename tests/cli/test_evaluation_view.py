@@ -6,8 +6,8 @@ from dozero.cli.display import Display
 from dozero.cli.evaluation_view import COPIES_SHOWN, show_result
 from dozero.eval.results import Result
 
-BITS = {"name": "bits_per_byte", "value": 1.25, "low": 1.2, "high": 1.3, "chance": 4.0, "at_chance": False}
-ACCURACY = {"name": "accuracy", "value": 0.5, "low": 0.25, "high": 0.75, "chance": 0.5, "at_chance": True}
+BITS = {"name": "bits_per_byte", "value": 1.25, "low": 1.2, "high": 1.3, "chance": 4.0, "verdict": "better"}
+ACCURACY = {"name": "accuracy", "value": 0.5, "low": 0.25, "high": 0.75, "chance": 0.5, "verdict": "at_chance"}
 CLASSES = [
     {"label": label, "precision": 0.5, "recall": 0.25, "f1": 1 / 3, "support": 4} for label in ("positivo", "[bold]não")
 ]
@@ -46,6 +46,8 @@ def test_what_is_no_better_than_chance_is_called_so(capsys):
     told = "\n".join(lines_of(LABELS, "en", capsys))
     assert "8 of 20 items" in told
     assert "at chance: not told apart from guessing" in told
+    worse = Result("t", "choice", "pt", "own", 8, 8, [ACCURACY | {"high": 0.4, "verdict": "worse"}])
+    assert lines_of(worse, "en", capsys)[-1].endswith("worse than guessing")
 
 
 def test_the_classes_and_their_confusion_are_a_table(capsys):

@@ -65,14 +65,14 @@ def test_a_model_that_knows_is_right_and_not_at_chance():
     task = task_of([{"q": "a", "choices": ["b", "c"], "answer": "c"}] * 30, kind="choice", prompt="{q}:")
     measure = mark_choices(model, task).measures[0]
     assert measure.interval.value == 1.0
-    assert not measure.is_at_chance
+    assert measure.verdict == "better"
 
 
 def test_always_the_commonest_label_is_at_chance():
     right, said = np.array([0] * 30 + [1] * 20), np.zeros(50, dtype=np.int64)
     (accuracy, f1), details = class_measures(right, said, ("a", "b"))
     assert accuracy.interval.value == accuracy.chance == 0.6
-    assert accuracy.is_at_chance
+    assert accuracy.verdict == "at_chance"
     assert f1.interval.value == pytest.approx(f1.chance)
     assert [c["recall"] for c in details["classes"]] == [1.0, 0.0]
 

@@ -24,7 +24,7 @@ def test_a_result_comes_back_as_it_was_kept(tmp_path):
     assert found == result.__class__(**{**vars(result), "path": str(path)})
     assert (path / "items.jsonl").read_text(encoding="utf-8").splitlines()[0] == '{"where": "i 1", "said": "ão"}'
     assert open_artifact(path, "evaluation").inputs == {"model": "m1", "task": "t"}
-    assert headlines([found])["quiz"]["at_chance"] is True
+    assert headlines([found])["quiz"]["verdict"] == "at_chance"
 
 
 def test_results_of_other_weights_and_damaged_ones_are_not_told(tmp_path):

@@ -14,13 +14,13 @@ from dozero.train.report_evaluations import (
 )
 
 MEASURES = [
-    {"name": "bits_per_byte", "value": 1.25, "low": 1.2, "high": 1.3, "chance": 3.0, "at_chance": False},
+    {"name": "bits_per_byte", "value": 1.25, "low": 1.2, "high": 1.3, "chance": 3.0, "verdict": "better"},
     {"name": "calibration_error", "value": 0.0123, "low": None, "high": None},
 ]
 COPY = {"characters": 41, "source": "a.txt", "licence": "", "text": "palavra por palavra\n" * 2}
 RESULTS = [
     Result("heldout", "text", "pt", "own", 1200, 1200, MEASURES),
-    Result("pairs-pt", "pairs", "pt", "own", 40, 40, [{"name": "crase", "value": 0.5, "low": 0.4, "high": 0.6, "chance": 0.5, "at_chance": True}]),
+    Result("pairs-pt", "pairs", "pt", "own", 40, 40, [{"name": "crase", "value": 0.5, "low": 0.4, "high": 0.6, "chance": 0.5, "verdict": "at_chance"}]),
     Result("samples", "samples", "", "", 5, 5, [], {"shortest": 30, "documents": 10, "copies": [COPY]}),
 ]  # fmt: skip
 
@@ -44,6 +44,12 @@ def test_figures_stand_with_interval_and_chance(lang, told):
 
 def test_without_evaluations_the_command_is_named():
     assert "`dozero eval runs/main`" in "\n".join(evaluation_lines([], "en", "runs/main"))
+
+
+def test_what_is_worse_than_chance_is_called_so():
+    measure = {"name": "crase", "value": 0.1, "low": 0.05, "high": 0.2, "chance": 0.5, "verdict": "worse"}
+    section = "\n".join(evaluation_lines([Result("p", "pairs", "pt", "", 9, 9, [measure])], "pt", "r"))
+    assert "| crase | 10,0% | 5,0% – 20,0% | 50,0%, **pior que o acaso** |" in section
 
 
 @pytest.mark.parametrize("key", TEXT)

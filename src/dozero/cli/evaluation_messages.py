@@ -30,6 +30,7 @@ EVALUATION_MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "interval": ("95%: {low} a {high}", "95%: {low} to {high}"),
     "chance": ("acaso: {chance}", "chance: {chance}"),
+    "worse": ("[yellow]pior que um sorteio[/]", "[yellow]worse than guessing[/]"),
     "at_chance": ("[yellow]no acaso: não se distingue de um sorteio[/]", "[yellow]at chance: not told apart from guessing[/]"),
     "confusion": ("linhas: o certo; colunas: o que o modelo disse", "rows: what is right; columns: what the model said"),
     "class_head": ("classe", "class"),

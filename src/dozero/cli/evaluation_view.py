@@ -38,8 +38,8 @@ def show_result(display: Display, result: Result) -> None:
             told.append(
                 f"[dim]{tell(lang, 'chance', chance=figure_of(measure, result.kind, lang, measure['chance']))}[/]"
             )
-        if measure.get("at_chance"):
-            told.append(tell(lang, "at_chance"))
+        if measure.get("verdict") in ("at_chance", "worse"):
+            told.append(tell(lang, measure["verdict"]))
         display.line(f"  {name:<{width}}  {'   '.join(told)}")
     show_details(display, result)
 

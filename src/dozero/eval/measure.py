@@ -19,12 +19,15 @@ class Measure:
     more_is_better: bool = True
 
     @property
-    def is_at_chance(self) -> bool:
-        """Whether the figure is not told apart from chance, or is worse."""
+    def verdict(self) -> str | None:
+        """Return "better" or "worse" than chance, or "at_chance" where the interval tells neither; None without chance."""
         if self.chance is None:
-            return False
-        limit = self.interval.low if self.more_is_better else self.interval.high
-        return not (limit > self.chance if self.more_is_better else limit < self.chance)
+            return None
+        if self.interval.low > self.chance:
+            return "better" if self.more_is_better else "worse"
+        if self.interval.high < self.chance:
+            return "worse" if self.more_is_better else "better"
+        return "at_chance"
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def measure_tree(measure: Measure) -> dict[str, Any]:
     i = measure.interval
     tree: dict[str, Any] = {"name": measure.name, "value": i.value, "low": _known(i.low), "high": _known(i.high)}
     if measure.chance is not None:
-        tree |= {"chance": measure.chance, "at_chance": measure.is_at_chance}
+        tree |= {"chance": measure.chance, "verdict": measure.verdict}
     return tree
 
 

@@ -35,7 +35,7 @@ def fit_prompt(model: LanguageModel, prompt: str, answer_tokens: int) -> str:
     room = model.model.config.max_seq_len - answer_tokens - 1
     if room < 1:
         raise DataError(
-            "max_tokens leaves no room for a prompt", expected=f"fewer than {model.model.config.max_seq_len - 1}",
+            "leaves no room for a prompt", where="task.max_tokens", expected=f"fewer than {model.model.config.max_seq_len - 1}",
             got=answer_tokens,
         )  # fmt: skip
     ids = model.tokenizer.encode(prompt).tolist()
@@ -121,7 +121,7 @@ def translation_measures(
     for name, metric in (("chrf", CHRF()), ("bleu", BLEU())):
         statistic = _of_corpus(metric, list(written), columns)
         statistics.append(statistic)
-        measures.append(Measure(name, interval_of(statistic, len(written)), 0.0))
+        measures.append(Measure(name, interval_of(statistic, len(written))))
         signatures[name] = metric.get_signature().format(short=False)
     return tuple(measures), statistics[0], signatures
 

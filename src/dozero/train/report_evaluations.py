@@ -20,7 +20,9 @@ TEXT: dict[str, tuple[str, str]] = {
     "title": ("## Avaliações", "## Evaluations"),
     "none": ("Nenhuma ainda: `dozero eval {run}` as faz.", "None yet: `dozero eval {run}` makes them."),
     "head": ("| tarefa | medida | valor | 95% | acaso |", "| task | measure | value | 95% | chance |"),
+    "better": ("{chance}", "{chance}"),
     "at_chance": ("{chance}, **no acaso**", "{chance}, **at chance**"),
+    "worse": ("{chance}, **pior que o acaso**", "{chance}, **worse than chance**"),
     "items": ("{task} ({items:,})", "{task} ({items:,})"),
     "copies": (
         "Trechos de {shortest} ou mais caracteres que estão, letra por letra, no texto de treino: **{count:,}** (em "
@@ -72,7 +74,7 @@ def _row(measure: dict[str, Any], kind: str, lang: str) -> tuple[str, str, str, 
         )
     if measure.get("chance") is not None:
         chance = figure_of(measure, kind, lang, measure["chance"])
-        chance = _say(lang, "at_chance", chance=chance) if measure["at_chance"] else chance
+        chance = _say(lang, measure["verdict"], chance=chance)
     return name_measure(lang, measure["name"]), figure_of(measure, kind, lang), interval, chance
 
 
