@@ -42,11 +42,12 @@ def judges(quick: bool) -> Iterator[Claim]:
 def write_texts(workspace: Path, tasks: Path, count: int) -> Path:
     """Write the task of predicting some held-out stories, two in one so that some outgrow the context."""
     from dozero.dataset.shards import open_dataset
-    from dozero.eval.exams import heldout_items
+    from dozero.eval.exams import heldout_task
     from dozero.tokenizer.tokenizer import open_tokenizer
 
     tokenizer, _ = open_tokenizer(workspace / "work" / "tokenizer")
-    texts = [item["text"] for item in heldout_items(open_dataset(workspace / "work" / "dataset"), tokenizer)[:count]]
+    heldout = heldout_task(open_dataset(workspace / "work" / "dataset"), tokenizer, count)
+    texts = [item["text"] for item in heldout.items]
     rows = [{"text": text} for text in texts] + [{"text": "\n".join(texts[n : n + 4])} for n in range(0, count // 2, 4)]
     return write_task(tasks, "texts", "text", rows)
 

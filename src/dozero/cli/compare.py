@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,18 +124,18 @@ def list_common_exams(
     return exams, left_out
 
 
-def _known_to(other: Surroundings, around: Surroundings) -> list[str]:
-    """Return the texts that the other model was trained on, where those may be held out from the first."""
+def _known_to(other: Surroundings, around: Surroundings) -> Iterator[str]:
+    """Yield the texts that the other model was trained on, where those may be held out from the first."""
     from dozero.artifact import read_manifest
     from dozero.pipeline.surroundings import training_documents
     from dozero.tokenizer.tokenizer import read_tokenizer_json
 
     place = other.corpus or other.dataset
     if place is None or other.dataset is None or other.dataset == around.dataset or other.run is None:
-        return []
+        return
     percent = float(read_manifest(other.dataset).config["heldout_percent"])
     tokenizer = read_tokenizer_json(other.run / "model" / "tokenizer.json")
-    return [document.text for document in training_documents(place, tokenizer, percent)]
+    yield from (document.text for document in training_documents(place, tokenizer, percent))
 
 
 def _show(display: Display, compared: Compared, names: tuple[str, str]) -> None:

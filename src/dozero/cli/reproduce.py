@@ -70,6 +70,7 @@ def _again(display: Display, record: object, folder: Path, *, from_text: bool) -
     from dozero.pipeline.reproduce import Record, Reproduced, StageCompared, device_of, reproduce
 
     assert isinstance(record, Record)
+    display.token_kind = record.config.tokenizer.kind
     display.line(
         tell(
             display.lang,

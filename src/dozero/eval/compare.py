@@ -66,8 +66,9 @@ def without_texts(task: Task, seen: Iterable[str]) -> tuple[Task, int]:
 
     DataError when none is left.
     """
-    known = set(map(hash, seen))
-    kept = tuple(item for item in task.items if hash(item[task.config.text]) not in known)
+    asked = {item[task.config.text] for item in task.items}
+    known = {text for text in seen if text in asked}
+    kept = tuple(item for item in task.items if item[task.config.text] not in known)
     if not kept:
         raise DataError(
             "no held-out document is new to both models", where=task.name,

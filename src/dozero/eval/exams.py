@@ -17,7 +17,7 @@ from dozero.eval.measure import Outcome
 from dozero.eval.minimal_pairs import make_pairs, mark_pairs
 from dozero.eval.results import Result, identify_model, result_of, write_result
 from dozero.eval.samples import mark_samples, write_samples
-from dozero.eval.task import Item, Task, TaskConfig, choose_items
+from dozero.eval.task import Task, TaskConfig, choose_places
 from dozero.eval.text import mark_text
 from dozero.eval.written import mark_exact, mark_free
 from dozero.generate.language_model import LanguageModel
@@ -81,20 +81,13 @@ def heldout_task(dataset: Dataset, tokenizer: Tokenizer, limit: int) -> Task:
     """Return the task of predicting at most `limit` held-out documents (0: all), as text, so that any model can."""
     about = dataset.manifest.about
     config = TaskConfig(kind="text", lang=str(about.get("language", "")), licence=str(about.get("licence", "")))
-    items = heldout_items(dataset, tokenizer)
-    fingerprint = dataset.manifest.fingerprint
-    return Task(HELDOUT, config, choose_items(items, limit), fingerprint, of_items=len(items))
-
-
-def heldout_items(dataset: Dataset, tokenizer: Tokenizer) -> list[Item]:
-    """Return the held-out documents as items."""
     stream = dataset.heldout
-    ids, ends = stream.ids, np.append(stream.starts[1:], stream.tokens)
-    bounds = zip(stream.starts.tolist(), ends.tolist(), strict=True)
-    return [
-        {"text": tokenizer.decode(ids[begin + 1 : end].tolist()), "where": f"{HELDOUT} {n}"}
-        for n, (begin, end) in enumerate(bounds)
-    ]
+    ids, bounds = stream.ids, np.append(stream.starts, stream.tokens).tolist()
+    items = tuple(
+        {"text": tokenizer.decode(ids[bounds[n] + 1 : bounds[n + 1]].tolist()), "where": f"{HELDOUT} {n}"}
+        for n in choose_places(stream.documents, limit)
+    )
+    return Task(HELDOUT, config, items, dataset.manifest.fingerprint, of_items=stream.documents)
 
 
 def exam_of_pairs(lang: str) -> Exam:

@@ -126,14 +126,15 @@ def load_task(name: str, limit: int = 0, others: Sequence[str] = ()) -> Task:
     digest = "-".join(
         sha256_of(path)[:16] for path in (file, data, *([file.with_name(config.examples)] if examples else []))
     )
-    return Task(file.stem, config, choose_items(items, limit), digest, tuple(examples), len(items))
+    asked = tuple(items[i] for i in choose_places(len(items), limit))
+    return Task(file.stem, config, asked, digest, tuple(examples), len(items))
 
 
-def choose_items(items: Sequence[Item], limit: int) -> tuple[Item, ...]:
-    """Return at most `limit` items (0: all), drawn alike each time and kept in their order."""
-    if not 0 < limit < len(items):
-        return tuple(items)
-    return tuple(items[i] for i in sorted(random.Random(len(items)).sample(range(len(items)), limit)))
+def choose_places(count: int, limit: int) -> list[int]:
+    """Return at most `limit` (0: all) of the places 0 to count - 1, drawn alike each time, in their order."""
+    if not 0 < limit < count:
+        return list(range(count))
+    return sorted(random.Random(count).sample(range(count), limit))
 
 
 def _find(name: str, others: Sequence[str]) -> Path:
