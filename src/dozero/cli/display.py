@@ -18,6 +18,7 @@ from dozero.cli.messages import number, say
 from dozero.corpus.events import UnitDone, Unread
 from dozero.pipeline.events import StageDone
 from dozero.train.events import (
+    Compiling,
     Diverged,
     Evaluated,
     Event,
