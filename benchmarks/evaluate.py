@@ -4,7 +4,7 @@
 
 `agrees` trains a small model of stories, asks it by `dozero eval`, and has lm-evaluation-harness, sacrebleu and
 scikit-learn judge the same folder, items and answers, offline. `copies` plants passages of a corpus in samples and
-holds the meter against a search that slides 30 characters over everything. `reproduces` makes runs of three kinds
+holds the meter against a search that slides 30 characters over everything. `reproduces` makes runs of four kinds
 again. Exit 1 if a bar falls short. About 10 minutes on two cores; --quick takes two.
 """
 

@@ -15,6 +15,7 @@ from claims.claim import Claim, at_least
 RUNS = {
     "words, ended by its steps": ("words", ("train.steps=120",)),
     "words, its end moved by the clock": ("words", ("train.steps=5000", "train.max_seconds=8")),
+    "words, its blocks compiled": ("words", ("train.steps=120", "train.compile=on")),
     "stories, killed on its way": ("stories", ("train.steps=120", "data.stories=4000", "train.save_every=20")),
 }
 KILLED = "killed"

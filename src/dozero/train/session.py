@@ -25,7 +25,7 @@ class Earlier:
     replans: Mapping[int, int]
     """Ends of the run by step, as they were moved."""
     machine: Mapping[str, str]
-    """Facts of its machine, as its checkpoints hold them; of these the way of computing attention is repeated."""
+    """Facts of its machine, as its checkpoints hold them; of these the ways of computing are repeated."""
 
 
 @dataclass
