@@ -1,8 +1,6 @@
 """The memory of training is told from the settings alone; here it is counted on the model itself."""
 
 import itertools
-import json
-import tempfile
 
 import pytest
 import torch
@@ -11,9 +9,10 @@ from torch.profiler import ProfilerActivity, profile
 from dozero.config import load_config
 from dozero.dataset.batch import Batch
 from dozero.device import pick_device
-from dozero.model.memory import saved_bytes, training_memory
+from dozero.model.memory import is_written_out, saved_bytes, training_memory
 from dozero.model.transformer import Transformer
 from dozero.settings import ModelConfig, OptimConfig
+from dozero.train.attention import use_attention
 from dozero.train.learner import build_learner
 from dozero.train.loss import next_token_loss
 from dozero.train.optim import build_optimizer
@@ -50,8 +49,9 @@ def run_forward(model, rows):
     return next_token_loss(model(ids, torch.zeros_like(ids)), ids.clone(), ids.numel())
 
 
-def kept_by_hand(model, rows):
+def kept_by_hand(model, rows, kernel):
     """Bytes that torch keeps for the backward pass of some rows, counted on the model itself."""
+    use_attention(model, kernel)
     counted = SavedTensors(model)
     with torch.autograd.graph.saved_tensors_hooks(counted.see, lambda tensor: tensor):
         loss = run_forward(model, rows)
@@ -80,26 +80,30 @@ def test_weights_gradients_and_state_are_those_of_model_and_optimizer(change):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("T", [16, 256, 264])
+@pytest.mark.parametrize(
+    ("T", "kernel"), [(16, "library"), (256, "auto"), (264, "auto"), (264, "written"), (264, "library")]
+)
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_is_kept_for_the_backward_pass_is_what_torch_keeps(change, T, dtype):
+def test_what_is_kept_for_the_backward_pass_is_what_torch_keeps(change, T, kernel, dtype):
     config = ModelConfig(**{**WIDE, "max_seq_len": T, **change})
-    told = saved_bytes(config, 50, rows=3, element_bytes=dtype.itemsize)
+    told = saved_bytes(config, 50, 3, dtype.itemsize, kernel)
     blocks = config.n_layers * (told.block_bytes + told.block_copies_bytes)
-    total = blocks + told.ends_bytes + told.mask_bytes * (T > 256) + told.head_copy_bytes + told.log_probabilities_bytes
-    assert kept_by_hand(Transformer(config, 50, dtype), rows=3) == pytest.approx(total, abs=ROUNDING)
+    mask = told.mask_bytes * (not is_written_out(config, kernel))
+    total = blocks + told.ends_bytes + mask + told.head_copy_bytes + told.log_probabilities_bytes
+    assert kept_by_hand(Transformer(config, 50, dtype), 3, kernel) == pytest.approx(total, abs=ROUNDING)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("T", [16, 264])
-def test_with_blocks_computed_again_what_is_kept_is_their_inputs(T, dtype):
+@pytest.mark.parametrize("kernel", ["written", "library"])
+def test_with_blocks_computed_again_what_is_kept_is_their_inputs(kernel, dtype):
+    T = 32
     model = Transformer(ModelConfig(**WIDE, max_seq_len=T), 50, dtype)
     recompute_blocks(model)
     tables = dtype.itemsize * (2 * T * 8 + 8 * 8)  # of the rotation, which `checkpoint` holds as a plain argument
-    told = saved_bytes(model.config, 50, rows=3, element_bytes=dtype.itemsize)
+    told = saved_bytes(model.config, 50, 3, dtype.itemsize, kernel)
     total = 2 * told.entrance_bytes + told.ends_bytes + told.mask_bytes + told.head_copy_bytes
     total += told.log_probabilities_bytes - tables
-    assert kept_by_hand(model, rows=3) == pytest.approx(total, abs=ROUNDING)
+    assert kept_by_hand(model, 3, kernel) == pytest.approx(total, abs=ROUNDING)
 
 
 def test_portions_and_computing_again_lower_the_peak_and_looks_raise_it():
@@ -115,16 +119,14 @@ def most_allocated(run):
     """The most bytes that torch's allocator had given out at once while something ran, of what it gave out meanwhile."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as told:
         run()
-    with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        told.export_chrome_trace(file.name)
-        events = json.load(file)["traceEvents"]
-    moves = sorted((e["ts"], e["args"]["Bytes"]) for e in events if e["name"] == "[memory]")
-    return max(itertools.accumulate(count for _, count in moves))
+    moves = [e for e in told.profiler.kineto_results.events() if e.name() == "[memory]"]
+    return max(itertools.accumulate(e.nbytes() for e in sorted(moves, key=lambda e: e.start_ns())))
 
 
-def two_steps(config):
+def two_steps(config, dtype, kernel):
     """Build a learner and make two steps: the second begins with a state that the first has moved."""
-    model, optimizer = build_learner(config, 50, pick_device("cpu", "float32", 1))
+    model, optimizer = build_learner(config, 50, pick_device("cpu", dtype, 1))
+    use_attention(model, kernel)
     for step in range(2):
         ids = torch.arange(config.rows_per_step * config.model.max_seq_len).reshape(config.rows_per_step, -1) % 50
         batch = Batch(ids, ids.clone(), torch.zeros_like(ids), ids.numel())
@@ -132,12 +134,20 @@ def two_steps(config):
 
 
 MOMENTS = {
-    "loss": ({"n_layers": 1, "max_seq_len": 64}, 64, {}),
-}
+    "gradient of the loss": ({"n_layers": 1, "max_seq_len": 64, "d_ff": 32}, 64, {}, "written"),
+    "backward, attention written out": ({"n_layers": 8, "max_seq_len": 512}, 4, {}, "written"),
+    "backward, the library's attention": ({"n_layers": 8, "max_seq_len": 512}, 4, {}, "library"),
+    "backward of a block computed again": (
+        {"n_layers": 4, "max_seq_len": 128, "d_ff": 256}, 16, {"checkpoint_activations": True}, "written",
+    ),
+    "backward of a portion": ({"n_layers": 8, "max_seq_len": 64}, 32, {"micro_batch_tokens": 512}, "library"),
+    "update by Muon": ({"n_layers": 8, "max_seq_len": 16, "d_model": 64, "d_ff": 192}, 2, {}, "written"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("shape", "rows", "train"), MOMENTS.values(), ids=MOMENTS)
-def test_what_is_in_use_at_the_highest_moment_is_what_torch_allocates(shape, rows, train):
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("shape", "rows", "train", "kernel"), MOMENTS.values(), ids=MOMENTS)
+def test_what_is_in_use_at_the_highest_moment_is_what_torch_allocates(shape, rows, train, kernel, dtype):
     config = run_config(ModelConfig(**{**WIDE, **shape}), rows=rows, **train)
-    told = training_memory(config, 50, 4).alive_bytes
-    assert told == pytest.approx(most_allocated(lambda: two_steps(config)), rel=0.05)
+    told = training_memory(config, 50, getattr(torch, dtype).itemsize, kernel).alive_bytes
+    assert told == pytest.approx(most_allocated(lambda: two_steps(config, dtype, kernel)), rel=0.05)
