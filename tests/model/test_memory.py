@@ -1,5 +1,6 @@
 """The memory of training is told from the settings alone; here it is counted on the model itself."""
 
+import gc
 import itertools
 
 import pytest
@@ -117,6 +118,7 @@ def test_portions_and_computing_again_lower_the_peak_and_looks_raise_it():
 
 def most_allocated(run):
     """The most bytes that torch's allocator had given out at once while something ran, of what it gave out meanwhile."""
+    gc.collect()  # what others left must not be given back meanwhile
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as told:
         run()
     moves = [e for e in told.profiler.kineto_results.events() if e.name() == "[memory]"]
@@ -150,4 +152,4 @@ MOMENTS = {
 def test_what_is_in_use_at_the_highest_moment_is_what_torch_allocates(shape, rows, train, kernel, dtype):
     config = run_config(ModelConfig(**{**WIDE, **shape}), rows=rows, **train)
     told = training_memory(config, 50, getattr(torch, dtype).itemsize, kernel).alive_bytes
-    assert told == pytest.approx(most_allocated(lambda: two_steps(config, dtype, kernel)), rel=0.05)
+    assert told == pytest.approx(most_allocated(lambda: two_steps(config, dtype, kernel)), rel=0.02)
