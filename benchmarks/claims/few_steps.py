@@ -32,6 +32,8 @@ class FewSteps:
     """What the cost model says is in use at the highest moment of training."""
     told_bytes: int
     """What it says the process then holds, freed memory included."""
+    kernel: str
+    """How attention was computed."""
 
     @property
     def grown_bytes(self) -> int:
@@ -59,6 +61,7 @@ def main(settings: list[str], steps: int, *, returns_freed: bool) -> FewSteps:
     from dozero.device import apply_device, pick_device
     from dozero.model.cost import model_cost, update_flops
     from dozero.model.memory import training_memory
+    from dozero.train.attention import choose_attention, use_attention
     from dozero.train.learner import build_learner
     from dozero.train.room import idle_bytes
     from dozero.train.step import Schedule, train_step
@@ -73,8 +76,10 @@ def main(settings: list[str], steps: int, *, returns_freed: bool) -> FewSteps:
     ids = draw.integers(0, VOCAB, documents * T + 1, dtype=np.uint16)
     whole = Collection("", documents, documents * T, documents * T, documents * T)
     rows = pack_rows(TokenStream((ids,), np.arange(documents) * T, (whole,)), T)
+    kernel, _ = choose_attention(config, device)
     idle = idle_bytes(device)
     model, optimizer = build_learner(config, VOCAB, device)
+    use_attention(model, kernel)
     times_s = []
     for step in range(steps):
         began = time.perf_counter()
@@ -82,10 +87,10 @@ def main(settings: list[str], steps: int, *, returns_freed: bool) -> FewSteps:
         train_step(model, optimizer, batch, step, Schedule(1000), rows_at_once=config.rows_at_once)
         times_s.append(time.perf_counter() - began)
     cost, tokens = model_cost(config.model, VOCAB), config.rows_per_step * T
-    memory = training_memory(config, VOCAB, device.dtype.itemsize)
+    memory = training_memory(config, VOCAB, device.dtype.itemsize, kernel)
     return FewSteps(
         cost.params, tokens, times_s, cost.training_flops_per_token * tokens + update_flops(config.model),
-        idle, highest_bytes(), memory.alive_bytes, memory.peak_bytes,
+        idle, highest_bytes(), memory.alive_bytes, memory.peak_bytes, kernel,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ def tell_cost(display: Display, config: RunConfig, data: Prepared, device: Devic
     step_s = measure_step(config, data.dataset, device) if room.is_enough else None
     facts = cost_facts(config, data, room, step_s)
     way_out = () if room.is_enough else settings_that_fit(
-        config, vocab_size, device.dtype.itemsize, room.available_bytes
+        config, vocab_size, device.dtype.itemsize, room.available_bytes, room.kernel
     )  # fmt: skip
     if display.as_json:
         display.print_json({**facts, "settings_that_fit": list(way_out)})

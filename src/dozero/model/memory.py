@@ -62,7 +62,9 @@ def _kept_numbers(config: ModelConfig, kernel: str) -> int:
     C, T, H, K, D = config.d_model, config.max_seq_len, config.n_heads, config.n_kv_heads, config.head_dim
     around = 4 * C + 4 * config.d_ff + H * D  # both norms in and out; gate, silu, up and their product; before o_proj
     projected = (H + 2 * K) * D
-    if is_written_out(config, kernel):  # q, k and v in the order of the product; each position's share of each other one
+    if is_written_out(
+        config, kernel
+    ):  # q, k and v in the order of the product; each position's share of each other one
         return around + projected * config.qk_norm + 3 * H * D + H * T
     shared = K < H  # then k and v are there once for each query head, too
     values = projected if config.qk_norm or not shared else 0
