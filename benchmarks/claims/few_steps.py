@@ -31,7 +31,7 @@ class FewSteps:
     alive_bytes: int
     """What the cost model says is in use at the highest moment of training."""
     told_bytes: int
-    """What it says the process then holds, freed memory included."""
+    """What it says the process holds at most, freed memory included."""
     kernel: str
     """How attention was computed."""
 
@@ -77,7 +77,7 @@ def main(settings: list[str], steps: int, *, returns_freed: bool) -> FewSteps:
     whole = Collection("", documents, documents * T, documents * T, documents * T)
     rows = pack_rows(TokenStream((ids,), np.arange(documents) * T, (whole,)), T)
     kernel, _ = choose_attention(config, device)
-    idle = idle_bytes(device)
+    idle = idle_bytes(config, device)
     model, optimizer = build_learner(config, VOCAB, device)
     use_attention(model, kernel)
     times_s = []

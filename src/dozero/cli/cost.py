@@ -73,14 +73,13 @@ def _say_memory(display: Display, room: Room) -> None:
     memory = room.memory
     display.say(
         "cost_memory", needed=_megabytes(room.needed_bytes), idle=_megabytes(room.idle_bytes),
-        peak=_megabytes(memory.peak_bytes), available=_megabytes(room.available_bytes),
+        alive=_megabytes(memory.alive_bytes), heap=_megabytes(memory.heap_bytes), available=_megabytes(room.available_bytes),
         total=_megabytes(room.total_bytes),
     )  # fmt: skip
     display.say(
         "cost_memory_kinds", weights=_megabytes(memory.weights_bytes), gradients=_megabytes(memory.gradients_bytes),
         optimizer=_megabytes(memory.optimizer_bytes), activations=_megabytes(memory.activations_bytes),
         logits=_megabytes(memory.logits_bytes), update=_megabytes(memory.update_bytes + memory.look_bytes),
-        heap=_megabytes(memory.heap_bytes),
     )  # fmt: skip
 
 

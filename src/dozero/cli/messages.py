@@ -167,21 +167,21 @@ MESSAGES: dict[str, tuple[str, str]] = {
              "{epochs:.1f} times the documents"),
     "cost_time": ("tempo: uns {seconds:.0f} s de treino, {step_ms:.0f} ms por passo (medidos agora)",
                   "time: about {seconds:.0f} s of training, {step_ms:.0f} ms a step (measured now)"),
-    "cost_time_unknown": ("tempo: não medido, porque um passo não cabe na memória",
-                          "time: not measured, because a step does not fit the memory"),
-    "cost_memory": ("memória: {needed} MB no pico, dos quais {peak} MB do treino e {idle} MB do torch e dos dados; "
-                    "a máquina tem {available} MB livres de {total} MB",
-                    "memory: {needed} MB at its peak, {peak} MB of training and {idle} MB of torch and the data; "
-                    "this machine has {available} MB free of {total} MB"),
+    "cost_time_unknown": ("tempo: não medido, porque um passo pode não caber na memória",
+                          "time: not measured, because a step may not fit the memory"),
+    "cost_memory": ("memória: até {needed} MB: o treino usa {alive} MB no pico, o alocador retém até {heap} MB do que foi "
+                    "liberado, o torch e os dados ocupam {idle} MB; a máquina tem {available} MB livres de {total} MB",
+                    "memory: up to {needed} MB: training uses {alive} MB at its peak, the allocator keeps up to {heap} MB of what "
+                    "was freed, torch and the data hold {idle} MB; this machine has {available} MB free of {total} MB"),
     "cost_memory_kinds": ("por tipo, cada um no seu máximo: pesos {weights}, gradientes {gradients}, otimizador {optimizer}, "
-                          "ativações {activations}, logits {logits}, atualização {update}, sobra do alocador {heap} MB",
+                          "ativações {activations}, logits {logits}, atualização {update} MB",
                           "by kind, each at its most: weights {weights}, gradients {gradients}, optimizer {optimizer}, "
-                          "activations {activations}, logits {logits}, update {update}, lost to the allocator {heap} MB"),
-    "cost_no_room": ("[bold red]aviso:[/] não cabe, faltam {short} MB. Cabe com: {settings}",
-                     "[bold red]warning:[/] it does not fit, {short} MB are missing. It fits with: {settings}"),
-    "cost_no_room_at_all": ("[bold red]aviso:[/] não cabe, faltam {short} MB, nem com train.micro_batch_tokens e "
+                          "activations {activations}, logits {logits}, update {update} MB"),
+    "cost_no_room": ("[bold red]aviso:[/] pode não caber, faltam até {short} MB. Cabe com: {settings}",
+                     "[bold red]warning:[/] it may not fit, up to {short} MB are missing. It fits with: {settings}"),
+    "cost_no_room_at_all": ("[bold red]aviso:[/] pode não caber, faltam até {short} MB, nem com train.micro_batch_tokens e "
                             "train.checkpoint_activations: diminua o modelo",
-                            "[bold red]warning:[/] it does not fit, {short} MB are missing, not even with train.micro_batch_tokens "
+                            "[bold red]warning:[/] it may not fit, up to {short} MB are missing, not even with train.micro_batch_tokens "
                             "and train.checkpoint_activations: make the model smaller"),
     "why_head": ("letra   chance   depois das regras   dúvida   outras candidatas",
                  "token   chance   after the rules     doubt    other candidates"),

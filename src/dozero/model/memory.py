@@ -11,8 +11,8 @@ FLOAT32_BYTES = 4
 ID_BYTES = 8
 WRITTEN_OUT_POSITIONS = 256
 """Up to here the kernel "auto" writes attention out, on a CPU."""
-HEAP_SHARE, HEAP_UPDATE, HEAP_AGAIN = 0.15, 1.3, 2.3
-"""What a heap that keeps freed blocks holds beside those in use: fitted to glibc over 21 shapes (JOURNAL.md)."""
+HEAP_SHARE = 0.75
+"""Freed blocks that no other one fits, at most, as a share of those in use: a bound, from measurements (JOURNAL.md)."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,11 @@ class TrainingMemory:
     alive_bytes: int
     """The most of all at one moment, which is less than their sum: not all are there at once."""
     heap_bytes: int
-    """What the allocator holds beside it: freed blocks that no other one fits. An estimate, as no other of these is."""
+    """The most that the allocator holds beside it: freed blocks that no other one fits. A bound; the others are counted."""
 
     @property
     def peak_bytes(self) -> int:
-        """What the process holds at that moment."""
+        """The most that the process holds."""
         return self.alive_bytes + self.heap_bytes
 
 
@@ -139,17 +139,8 @@ def training_memory(config: RunConfig, vocab_size: int, element_bytes: int, kern
     return TrainingMemory(
         weights_bytes=weights, gradients_bytes=weights, optimizer_bytes=state,
         activations_bytes=ends + model.n_layers * of_block + computed_again, logits_bytes=loss, update_bytes=update,
-        look_bytes=look, alive_bytes=alive, heap_bytes=_heap_bytes(alive, update, computed_again),
+        look_bytes=look, alive_bytes=alive, heap_bytes=round(HEAP_SHARE * alive),
     )  # fmt: skip
-
-
-def _heap_bytes(alive: int, update: int, inside_again: int) -> int:
-    """Return what glibc holds beside the blocks in use, by a fit to measurements.
-
-    Gradients come to lie in the room that activations leave, so that the long blocks of an update find no hole and go
-    on top; of blocks computed again, each leaves its own holes.
-    """
-    return round(HEAP_SHARE * alive + HEAP_UPDATE * update + HEAP_AGAIN * inside_again)
 
 
 def _state_bytes(config: ModelConfig, cost: Cost) -> int:

@@ -17,11 +17,11 @@ from dozero.train.learner import build_learner
 from dozero.train.step import Schedule, train_step
 from dozero.train.team import lone_team
 
-SMALLEST = RunConfig(
-    model=ModelConfig(d_model=16, n_layers=1, n_heads=2, n_kv_heads=1, head_dim=8, d_ff=32, max_seq_len=16),
-    train=TrainConfig(batch_tokens=64),
+SMALL = RunConfig(
+    model=ModelConfig(d_model=64, n_layers=1, n_heads=2, n_kv_heads=2, head_dim=32, d_ff=192, max_seq_len=64),
+    train=TrainConfig(batch_tokens=256),
 )
-SMALLEST_VOCAB = 16
+SMALL_VOCAB = 64
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def look_for_room(config: RunConfig, vocab_size: int, device: Device) -> Room:
     if device.type == "cuda":
         idle, (available, total) = 0, torch.cuda.mem_get_info()
     else:
-        idle, available, total = idle_bytes(device), available_memory_bytes(), total_memory_bytes()
+        idle, available, total = idle_bytes(config, device), available_memory_bytes(), total_memory_bytes()
     kernel = kernel_of(config, vocab_size, device, available)
     memory = training_memory(config, vocab_size, device.dtype.itemsize, kernel)
     return Room(memory, kernel, idle, available, total)
@@ -74,14 +74,16 @@ def kernel_of(config: RunConfig, vocab_size: int, device: Device, available_byte
     return choose_attention(config, device)[0]
 
 
-def idle_bytes(device: Device) -> int:
-    """Return what this process holds once torch has made a step of next to nothing; 0 where the system does not tell.
+def idle_bytes(config: RunConfig, device: Device) -> int:
+    """Return what this process holds once torch has made a small step; 0 where the system does not tell.
 
-    The step is made because torch loads much of itself at first use.
+    The step is made because torch loads much of itself at first use: 20 MB to multiply bfloat16, which it does not for
+    the smallest matrices, and 75 MB to compute activations again (measured with torch 2.13).
     """
-    model, optimizer = build_learner(SMALLEST, SMALLEST_VOCAB, device)
-    shape = (SMALLEST.rows_per_step, SMALLEST.model.max_seq_len)
-    ids = torch.arange(SMALLEST.train.batch_tokens).reshape(shape) % SMALLEST_VOCAB
+    changes = {"checkpoint_activations": config.train.checkpoint_activations}
+    small = SMALL.model_copy(update={"train": SMALL.train.model_copy(update=changes)})
+    model, optimizer = build_learner(small, SMALL_VOCAB, device)
+    ids = torch.arange(small.train.batch_tokens).reshape(small.rows_per_step, -1) % SMALL_VOCAB
     batch = Batch(ids, ids, torch.zeros_like(ids), ids.numel()).to(model.lm_head.weight.device)
     train_step(model, optimizer, batch, 0, Schedule(1))
     return resident_memory_bytes() or 0
@@ -105,8 +107,8 @@ def settings_that_fit(
             )
             of_attention = changes.get("attention", kernel)
             if training_memory(tried, vocab_size, element_bytes, of_attention).peak_bytes <= available_bytes:
-                changes |= {"micro_batch_tokens": tokens} if tokens != whole else {}
-                return tuple(f"train.{key}={str(value).lower()}" for key, value in changes.items())
+                portions = {"micro_batch_tokens": tokens} if tokens != whole else {}
+                return tuple(f"train.{key}={str(value).lower()}" for key, value in {**changes, **portions}.items())
             tokens //= 2
     return ()
 
