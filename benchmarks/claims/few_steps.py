@@ -96,8 +96,9 @@ def main(settings: list[str], steps: int, *, returns_freed: bool) -> FewSteps:
 
 def return_freed_memory() -> None:
     """Let glibc map each block of 64 KiB or more on its own, as `apply_device` does not, because it is slow."""
-    m_mmap_threshold = -3
-    ctypes.CDLL(None).mallopt(m_mmap_threshold, 1 << 16)
+    m_trim_threshold, m_mmap_threshold, m_mmap_max = -1, -3, -4  # names of <malloc.h>
+    for option, value in ((m_mmap_max, 1 << 16), (m_mmap_threshold, 1 << 16), (m_trim_threshold, 1 << 17)):
+        ctypes.CDLL(None).mallopt(option, value)
 
 
 def highest_bytes() -> int:

@@ -13,9 +13,9 @@ from pathlib import Path
 WATCHED = 100
 """How often the memory is looked at."""
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-DOCUMENT_LETTERS = 200
+DOCUMENT_LETTERS = 1000
 SETTINGS = (
-    "model.max_seq_len=64", "train.batch_tokens=64", "train.log_every=10", "train.observe_every=500",
+    "model.max_seq_len=256", "train.batch_tokens=256", "train.log_every=10", "train.observe_every=500",
     "train.spike_sigma=0",  # random letters in small steps: what jumps there is noise
     *(f"train.{verb}_every=1000" for verb in ("eval", "sample", "save")),
 )  # fmt: skip
