@@ -64,7 +64,9 @@ class LanguageModel:
     def stream(self, prompt: str = "", config: GenerateConfig | None = None, seed: int = 0) -> Iterator[str]:
         """Yield the continuation of the prompt piece by piece; no piece ends inside a character."""
         decoder = IncrementalDecoder(self.tokenizer.tokens)
-        for step in decode(self.model, self.encode_prompt(prompt), config or GenerateConfig(), [seed], self.tokenizer.end_id):
+        for step in decode(
+            self.model, self.encode_prompt(prompt), config or GenerateConfig(), [seed], self.tokenizer.end_id
+        ):
             piece = decoder.push(step.ids[0])
             if piece:
                 yield piece

@@ -54,7 +54,7 @@ class Gguf:
         data = np.memmap(self.file, mode="r", offset=tensor.start, shape=(tensor.size,), dtype=np.uint8)
         rows = data.reshape(*tensor.shape[:-1], -1)
         values = gguf.quants.dequantize(rows, gguf.GGMLQuantizationType[tensor.type])
-        return np.ascontiguousarray(values, dtype=np.float32).reshape(tensor.shape)
+        return np.array(values, dtype=np.float32).reshape(tensor.shape)  # a copy: the file may change
 
 
 class _Cursor:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dozero.errors import DataError, ModelMismatch
 from dozero.tokenizer.bpe import PATTERN
-from dozero.tokenizer.imported import take_parts
+from dozero.tokenizer.imported import is_unused, take_parts
 from dozero.tokenizer.stand_in import bytes_of
 from dozero.tokenizer.tokenizer import Tokenizer, bpe_tokenizer, of_parts, train_char_tokenizer, tree_of
 
@@ -68,7 +68,7 @@ def words_of(tokenizer: Tokenizer) -> Words:
 
 
 def _kind_of(token: Mapping[str, Any]) -> int:
-    if token["content"].startswith("<|unused_"):
+    if is_unused(token["content"]):
         return UNUSED
     return CONTROL if token["special"] else USER_DEFINED
 
@@ -164,7 +164,9 @@ def _tree_of(words: Words, where: Path) -> dict[str, Any]:
 def _with_leading(normal: Mapping[str, int], added: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Return the words and those added tokens that stand among them: the library numbers only the others by itself."""
     last = max(normal.values(), default=-1)
-    return dict(sorted([*normal.items(), *((t["content"], t["id"]) for t in added if t["id"] < last)], key=lambda e: e[1]))
+    return dict(
+        sorted([*normal.items(), *((t["content"], t["id"]) for t in added if t["id"] < last)], key=lambda e: e[1])
+    )
 
 
 def _pairs(merges: Sequence[str], known: Mapping[str, int], where: Path) -> list[list[str]]:
@@ -208,7 +210,9 @@ def words_in(metadata: Mapping[str, Any], where: Path) -> Words:
         return metadata.get(f"tokenizer.ggml.{key}", default)
 
     if get("model") != "gpt2":
-        raise ModelMismatch("not a tokenizer that dozero takes", where=where, expected="gpt2: byte-level BPE", got=get("model"))
+        raise ModelMismatch(
+            "not a tokenizer that dozero takes", where=where, expected="gpt2: byte-level BPE", got=get("model")
+        )
     names = get("tokens", [])
     begin, end = get("bos_token_id"), get("eos_token_id")
     pad = get("padding_token_id", end)

@@ -134,7 +134,7 @@ def load_weights(model: Transformer, file: Path) -> None:
 def read_weights(file: Path) -> dict[str, Tensor]:
     """Return the tensors of a safetensors file, or of those that an index in its place names."""
     try:
-        return {name: t for part in _files_of(file) for name, t in load_file(part).items()}
+        return {name: t for part in files_of(file) for name, t in load_file(part).items()}
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise ModelMismatch(f"weights cannot be read ({error})", where=file) from None
 
@@ -153,7 +153,7 @@ def copy_weights(tensors: Mapping[str, Tensor], model: Transformer, file: Path) 
         p.data.copy_(tensors[name])
 
 
-def _files_of(file: Path) -> list[Path]:
+def files_of(file: Path) -> list[Path]:
     """Return the file, or those that the index beside it names when there is no such file."""
     index = file.with_name(INDEX)
     if file.exists() or not index.exists():

@@ -19,6 +19,7 @@ from dozero.tokenizer.stand_in import bytes_of
 SETTINGS = "tokenizer_config.json"
 CHAT_TEMPLATE = "chat_template.jinja"
 MARK = {"imported_by": "dozero"}
+_UNUSED = "<|unused_"
 MOST_UNUSED = 512  # rows that a model has beyond its tokenizer, to make their number round
 
 
@@ -89,7 +90,7 @@ def take_parts(
         if odd is None:
             tree = {**tree, "truncation": None, "padding": None}
             if vocab_size is not None:
-                tree = with_unused(tree, vocab_size)
+                tree = with_unused(tree, vocab_size, where)
             return _parts_of(tree, settings, template)
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise ModelMismatch(f"tokenizer cannot be read ({error!r})", where=where) from None
@@ -142,7 +143,7 @@ def _parts_of(tree: dict[str, Any], settings: Mapping[str, Any], template: str) 
     of_id = {i: name for name, i in (vocab | added).items()}
     if sorted(of_id) != list(range(len(of_id))):
         raise ValueError("ids with a gap")
-    bytes_by_id = {i: b"" for i in special} | {i: name.encode() for i, name in plain.items()}
+    bytes_by_id = dict.fromkeys(special, b"") | {i: name.encode() for i, name in plain.items()}
     tokens = tuple(bytes_by_id[i] if i in bytes_by_id else bytes_of(of_id[i]) for i in range(len(of_id)))
     begin = _named(settings, "bos_token", added)
     end = _named(settings, "eos_token", added)
@@ -187,15 +188,22 @@ def _with_begin(tree: dict[str, Any], name: str, token: int) -> dict[str, Any]:
     return {**tree, "post_processor": template}
 
 
-def with_unused(tree: dict[str, Any], vocab_size: int) -> dict[str, Any]:
-    """Return the tree with named tokens for the rows that a model has beyond it; ValueError unless they are few."""
+def with_unused(tree: dict[str, Any], vocab_size: int, where: Path) -> dict[str, Any]:
+    """Return the tree with named tokens for the rows that a model has beyond it; ModelMismatch unless they are few."""
     known = {*tree["model"]["vocab"].values(), *(t["id"] for t in tree["added_tokens"])}
     missing = vocab_size - len(known)
     if missing == 0:
         return tree
     if missing < 0 or missing >= MOST_UNUSED or vocab_size % 8:
-        raise ModelMismatch("tokenizer and model disagree", expected=f"{vocab_size} tokens", got=len(known))
-    return with_added(tree, [f"<|unused_{i}|>" for i in range(len(known), vocab_size)], special=True)
+        raise ModelMismatch(
+            "tokenizer and model disagree", where=where, expected=f"{vocab_size} tokens", got=len(known)
+        )
+    return with_added(tree, [f"{_UNUSED}{i}|>" for i in range(len(known), vocab_size)], special=True)
+
+
+def is_unused(name: str) -> bool:
+    """Return whether a token only fills a row of the model that its own tokenizer never gives."""
+    return name.startswith(_UNUSED)
 
 
 def with_added(tree: dict[str, Any], names: Sequence[str], *, special: bool) -> dict[str, Any]:
