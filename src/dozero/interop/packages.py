@@ -13,6 +13,7 @@ EXTRA_OF = {
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "transformers": "transformers",
+    "accelerate": "transformers",
 }
 
 

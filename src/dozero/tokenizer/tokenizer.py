@@ -119,10 +119,11 @@ class Tokenizer:
 
     def show(self, ids: Sequence[int]) -> list[str]:
         r"""Return a printable name for each id: bytes that are no character and ends of lines as in \xc3 and \n."""
-        return [self._special_names.get(i) or _visible(self.tokens[i]) for i in ids]
+        return [self.special_names.get(i) or _visible(self.tokens[i]) for i in ids]
 
     @cached_property
-    def _special_names(self) -> dict[int, str]:
+    def special_names(self) -> dict[int, str]:
+        """The name of each special token by its id."""
         return dict(zip(self.special_ids, self.specials, strict=True))
 
     @cached_property
