@@ -13,8 +13,10 @@ import typer
 from dozero import __version__
 from dozero.cli.curate import curate
 from dozero.cli.doctor import doctor
+from dozero.cli.export import export
 from dozero.cli.generate import generate
 from dozero.cli.hello import hello
+from dozero.cli.import_ import import_
 from dozero.cli.inspect import inspect
 from dozero.cli.new import new
 from dozero.cli.pack import pack
@@ -37,10 +39,11 @@ app = typer.Typer(
     context_settings={"max_content_width": 110},
 )
 VERBS = {
-    verb.__name__: verb for verb in (hello, doctor, new, run, curate, tokenizer, pack, train, why, generate, inspect)
+    verb.__name__.rstrip("_"): verb  # import is a word of Python's own
+    for verb in (hello, doctor, new, run, curate, tokenizer, pack, train, why, generate, export, import_, inspect)
 }
-for verb in VERBS.values():
-    app.command()(verb)
+for name, verb in VERBS.items():
+    app.command(name)(verb)
 
 
 def _print_version(wanted: bool) -> bool:

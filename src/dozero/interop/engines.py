@@ -22,15 +22,22 @@ from dozero.model.transformer import Transformer
 from dozero.tokenizer.chat import Messages, render_chat
 from dozero.tokenizer.tokenizer import Tokenizer
 
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this machine is reached by no proxy
 Logits = Float[Tensor, "V"]
 
 
 class Engine(Protocol):
     """A model that another program has opened, or ours."""
 
-    name: str
-    gives_logarithms: bool
-    """Whether `logits` are logarithms of probabilities: logits but for one number added to all."""
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def gives_logarithms(self) -> bool:
+        """Whether `logits` are logarithms of probabilities: logits but for one number added to all."""
+        ...
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without what begins every text."""
@@ -231,7 +238,7 @@ class LlamaCppEngine:
         url = self.server.listening_address + path
         asked = urllib.request.Request(url, json.dumps(request).encode(), self.headers)
         try:
-            with urllib.request.urlopen(asked) as answer:
+            with _DIRECT.open(asked) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             told = error.read().decode(errors="replace")[:200]

@@ -52,6 +52,7 @@ class Exported:
 
     to: str
     type: str
+    name: str
     folder: Path
     file: Path
     """The one that a program opens: the folder itself for `hf`."""
@@ -81,7 +82,7 @@ def export_model(folder: Path, to: str, kind: str, generate: GenerateConfig, out
     with write_artifact(out, manifest) as inside:
         opened = _WRITERS[to](job, inside)
     size = sum(entry["bytes"] for entry in manifest.files.values())
-    return Exported(to, kind, out, out / opened if opened else out, size)
+    return Exported(to, kind, job.name, out, out / opened if opened else out, size)
 
 
 def name_of(folder: Path) -> str:

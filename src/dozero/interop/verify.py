@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -108,6 +107,6 @@ def _difference(ours: Logits, theirs: Logits, are_logarithms: bool) -> float:
     """Return the largest difference of two rows of logits."""
     if are_logarithms:
         ours = ours.log_softmax(dim=-1)
-        told = (ours > _FAINTEST) & (theirs > _FAINTEST)
+        told = ours > _FAINTEST
         ours, theirs = ours[told], theirs[told]
     return float((ours - theirs).abs().max()) if torch.isfinite(theirs).all() else float("inf")
