@@ -125,7 +125,9 @@ def others():
 @pytest.fixture(scope="session", params=["Llama", "Qwen2", "Qwen3"])
 def folder_of_others(request, tmp_path_factory):
     """A folder of transformers with weights and tokenizer, in reading only; `.model` and `.tokenizer` are theirs."""
-    style, template = {"Llama": ("smollm", CHATML), "Qwen2": ("qwen2", CHATML), "Qwen3": ("llama3", BRACKETS)}[request.param]
+    style, template = {"Llama": ("smollm", CHATML), "Qwen2": ("qwen2", CHATML), "Qwen3": ("llama3", BRACKETS)}[
+        request.param
+    ]
     folder = tmp_path_factory.mktemp(request.param)
     tokenizer = _write_tokenizer(style, folder, template)
     rows = -(-len(tokenizer) // 64) * 64 if style == "qwen2" else len(tokenizer)

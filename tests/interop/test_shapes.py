@@ -54,7 +54,7 @@ def test_a_config_of_transformers_4_is_read_too(tmp_path):
         ({"architectures": None}, "another architecture; .*got null"),
         ({"architectures": [["LlamaForCausalLM"]]}, "another architecture"),
         ({"attention_gate": 3}, r"a setting that dozero does not know; got attention_gate = 3"),
-        ({"hidden_act": "gelu"}, "needs what dozero does not compute; got hidden_act = \"gelu\""),
+        ({"hidden_act": "gelu"}, 'needs what dozero does not compute; got hidden_act = "gelu"'),
         ({"mlp_bias": True}, "got mlp_bias = true"),
         ({"attention_bias": True}, "got attention_bias = true"),
         ({"quantization_config": {"bits": 4}}, "got quantization_config = "),
@@ -81,7 +81,11 @@ def test_what_means_other_arithmetic_is_refused_by_name(change, told, tmp_path):
 
 
 def test_a_window_that_is_off_or_wider_than_the_context_is_none(tmp_path):
-    for change in ({"sliding_window": 64, "use_sliding_window": False}, {"sliding_window": 128}, {"sliding_window": None}):
+    for change in (
+        {"sliding_window": 64, "use_sliding_window": False},
+        {"sliding_window": 128},
+        {"sliding_window": None},
+    ):
         assert read_shape(write(tmp_path, LLAMA | change))[0].max_seq_len == 128
 
 

@@ -82,6 +82,8 @@ def import_model(path: Path, out: Path, specials: Sequence[str] = (), words: Seq
     source = read_source(path)
     model = build_model(source)
     tokenizer = source.tokenizer
+    if tokenizer.imported is not None:
+        tokenizer.encode("")  # here the library opens it, or says what is wrong with it
     if specials or words:
         model, tokenizer = add_tokens(model, tokenizer, specials, words, path)
     added = len(specials) + len(words)

@@ -71,7 +71,7 @@ def read_shape(file: Path) -> tuple[ModelConfig, int]:
         )
     if family == "MistralForCausalLM":
         tree = {"sliding_window": _MISTRAL_WINDOW} | tree
-    _refuse_what_differs(tree, file)
+    _refuse_what_differs(tree, family, file)
     try:
         return _shape_of(tree, family), int(tree["vocab_size"])
     except (KeyError, ValueError, TypeError, AttributeError, ZeroDivisionError) as error:
@@ -79,11 +79,13 @@ def read_shape(file: Path) -> tuple[ModelConfig, int]:
         raise ModelMismatch(f"not a shape that dozero takes ({type(error).__name__}: {told})", where=file) from None
 
 
-def _refuse_what_differs(tree: Mapping[str, Any], file: Path) -> None:
+def _refuse_what_differs(tree: Mapping[str, Any], family: str, file: Path) -> None:
     """Raise ModelMismatch for a key that is not known, or whose value means other arithmetic than ours."""
     if odd := sorted(set(tree) - _SIZES - _IDLE - set(_ONLY) - {"sliding_window", "layer_types"}):
         raise ModelMismatch("a setting that dozero does not know", where=file, got=f"{odd[0]} = {_told(tree[odd[0]])}")
     for key, allowed in _ONLY.items():
+        if key == "attention_bias" and FAMILIES[family][key]:
+            continue  # there they are, whatever is said
         if key in tree and tree[key] not in allowed:
             raise ModelMismatch("needs what dozero does not compute", where=file, got=f"{key} = {_told(tree[key])}")
     if any(kind != "full_attention" for kind in tree.get("layer_types") or ()):

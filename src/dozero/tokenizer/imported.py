@@ -86,6 +86,8 @@ def take_parts(
 ) -> Parts:
     """Return the tokenizer of the trees of tokenizer.json and tokenizer_config.json, if it is one that we take."""
     try:
+        if not isinstance(tree, dict):
+            raise TypeError("not a table")
         odd = next(_unknown_parts(tree), None)
         if odd is None:
             tree = {**tree, "truncation": None, "padding": None}

@@ -163,7 +163,10 @@ class Tokenizer:
     def _library(self) -> LibraryTokenizer:
         from tokenizers import Tokenizer as LibraryTokenizer  # 30 ms, of no use to characters
 
-        library = LibraryTokenizer.from_str(json.dumps(tree_of(self)))
+        try:
+            library = LibraryTokenizer.from_str(json.dumps(tree_of(self)))
+        except Exception as error:  # noqa: BLE001 - the library has no kind of its own; only files of others can be wrong
+            raise ModelMismatch(f"tokenizer cannot be read ({error})", where="tokenizer.json") from None
         library.encode_special_tokens = True  # that is: as the text they are
         return library
 
