@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this m
 Logits = Float[Tensor, "V"]
 
 
+@runtime_checkable
 class Engine(Protocol):
     """A model that another program has opened, or ours."""
 
@@ -205,7 +206,8 @@ class LlamaCppEngine:
     """A GGUF file that llama.cpp has opened, asked over its own API on the loopback interface."""
 
     server: Any
-    vocab_size: int
+    tokenizer: Tokenizer
+    """Ours, of the same model."""
     file: Path
     name: str = "llama.cpp"
     gives_logarithms: bool = True
@@ -213,7 +215,7 @@ class LlamaCppEngine:
 
     @classmethod
     @contextmanager
-    def open(cls, file: Path, vocab_size: int, context: int) -> Iterator[LlamaCppEngine]:
+    def open(cls, file: Path, tokenizer: Tokenizer, context: int) -> Iterator[LlamaCppEngine]:
         """Open a file, its keys and values in fp32; ModelMismatch when llama.cpp cannot read it."""
         its = need("xllamacpp")
         params = its.CommonParams()
@@ -230,9 +232,15 @@ class LlamaCppEngine:
         except RuntimeError as error:
             raise ModelMismatch(f"llama.cpp cannot open it ({error})", where=file) from None
         try:
-            yield cls(server, vocab_size, file)
+            yield cls(server, tokenizer, file)
         finally:
             del server
+
+    @property
+    def _whole_character(self) -> int:
+        """A token that is text by itself."""
+        texts = (token.decode(errors="replace") for token in self.tokenizer.tokens)
+        return next(i for i, text in enumerate(texts) if text.isalnum())
 
     def _ask(self, path: str, **request: Any) -> dict[str, Any]:
         url = self.server.listening_address + path
@@ -250,10 +258,13 @@ class LlamaCppEngine:
 
     def logits(self, ids: Sequence[int]) -> Logits:
         """Return the logarithms of the probabilities of the token after the ids."""
+        # The probabilities told are those before any rule, but of a token that ends the text, or only part of a
+        # character, none are told: so a whole character is made to come.
         answer = self._ask(
-            "/completion", prompt=list(ids), n_predict=1, n_probs=self.vocab_size, temperature=0, cache_prompt=False
-        )
-        found = torch.full((self.vocab_size,), -torch.inf)
+            "/completion", prompt=list(ids), n_predict=1, n_probs=self.tokenizer.vocab_size, temperature=0,
+            cache_prompt=False, logit_bias=[[self._whole_character, 1e6]],
+        )  # fmt: skip
+        found = torch.full((self.tokenizer.vocab_size,), -torch.inf)
         for token in answer["completion_probabilities"][0]["top_logprobs"]:
             found[token["id"]] = token["logprob"]
         return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -60,7 +62,7 @@ def open_engine(exported: Exported, model: LanguageModel) -> AbstractContextMana
         return OnnxEngine.open(exported.file)
     context = min(model.model.config.max_seq_len, 1024)
     (file,) = exported.folder.glob("*.gguf")
-    return LlamaCppEngine.open(file, model.model.vocab_size, context)
+    return LlamaCppEngine.open(file, model.tokenizer, context)
 
 
 def verify(exported: Exported, model: LanguageModel, prompts: int = PROMPTS) -> Parity:
@@ -72,8 +74,14 @@ def verify(exported: Exported, model: LanguageModel, prompts: int = PROMPTS) -> 
 def make_prompts(model: LanguageModel, count: int) -> list[str]:
     """Return beginnings of texts such as the model writes: each by its own seed, the first half of what it wrote."""
     texts = model.generate_many(count, "", GenerateConfig(temperature=1.0, max_tokens=TOKENS))
-    whole = [text.split("\N{REPLACEMENT CHARACTER}")[0] for text in texts]  # half a character is no text
+    known = {*model.tokenizer.alphabet} if model.tokenizer.merges is None else None
+    whole = ("".join(itertools.takewhile(lambda c: _is_text(c, known), text)) for text in texts)
     return [text[: (len(text) + 1) // 2] for text in whole]
+
+
+def _is_text(character: str, known: AbstractSet[str] | None) -> bool:
+    """Return whether a tokenizer takes a character: bytes that a model puts together freely may be none, or an unknown one."""
+    return character != "\N{REPLACEMENT CHARACTER}" and (known is None or character in known)
 
 
 def compare(theirs: Engine, model: LanguageModel, prompts: Sequence[str], kind: str) -> Parity:
