@@ -20,7 +20,7 @@ def theirs(tmp_path_factory):
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     made.train_from_iterator(
         ["uma casa na rua"] * 9,
-        trainers.BpeTrainer(vocab_size=270, special_tokens=["<|end|>"], initial_alphabet=alphabet, show_progress=False),
+        trainers.BpeTrainer(vocab_size=268, special_tokens=["<|end|>"], initial_alphabet=alphabet, show_progress=False),
     )
     folder = tmp_path_factory.mktemp("theirs")
     transformers.PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<|end|>").save_pretrained(folder)
@@ -43,7 +43,7 @@ def test_what_is_imported_writes_and_is_inspected_and_exported(theirs, tmp_path,
     assert ran.exit_code == 0, ran.output
     lines = ran.stdout.splitlines()
     assert lines[0].startswith(f"made: {tmp_path / 'model'} · LlamaForCausalLM, ")
-    assert lines[0].endswith("parameters, 270 tokens · licence: unknown")
+    assert lines[0].endswith("parameters, 268 tokens · licence: unknown")
     assert lines[1:] == ["the weights were in float32", "try it:", f"  dozero generate {tmp_path / 'model'} -n 3"]
     written = invoke("generate", tmp_path / "model", "uma casa", "--temperature", 0, "--max-tokens", 8)
     assert written.exit_code == 0, written.output
@@ -65,7 +65,7 @@ def test_new_tokens_are_told(theirs, tmp_path, monkeypatch):
     assert ran.exit_code == 0, ran.output
     assert "tokens novos: 3; cada um começa como a média dos outros" in ran.stdout
     told = json.loads(invoke("import", theirs, "-o", tmp_path / "n", "--json").stdout)
-    assert (told["vocab_size"], told["added"], told["architecture"]) == (270, 0, "LlamaForCausalLM")
+    assert (told["vocab_size"], told["added"], told["architecture"]) == (268, 0, "LlamaForCausalLM")
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(run_dozero, theirs, tmp_path):

@@ -36,7 +36,7 @@ def test_every_engine_gives_our_logits_ids_text_and_chat(to, model, others, tmp_
     ours, out = model
     with opened(to, ours, out, tmp_path) as engine:
         assert isinstance(engine, Engine)
-        for text in others.stories[::30] + [others.texts[0]]:
+        for text in [*(story[:80] for story in others.stories[::30]), others.texts[0]]:
             ids = ours.encode(text)
             assert engine.encode(text) == ids
             mine, theirs = ours.logits(ids), engine.logits(ids)
@@ -47,7 +47,8 @@ def test_every_engine_gives_our_logits_ids_text_and_chat(to, model, others, tmp_
             found, expected = engine.continue_greedily(ids, 10), ours.continue_greedily(ids, 10)
             assert found[: len(expected)] == expected[: len(found)]
             assert len(expected) - 1 <= len(found) <= 10  # llama.cpp leaves out the end
-        assert engine.chat(CHAT) == ours.chat(CHAT)
+        begin = "<|begin_of_text|>" if to == "gguf" else ""  # which llama.cpp puts there itself
+        assert engine.chat(CHAT) == ours.chat(CHAT).removeprefix(begin)
 
 
 def test_ours_stops_after_the_end(ours):

@@ -20,7 +20,7 @@ def model(ours):
     return LanguageModel(mine.model, replace(mine.tokenizer, chat_template=CHATTY))
 
 
-def seen_by(model, **changes):
+def seen_by(model, gives_logarithms=False, **changes):
     """Our own model as another program's, with a fault planted."""
 
     class Faulty(Ours):
@@ -28,7 +28,7 @@ def seen_by(model, **changes):
 
     for name, change in changes.items():
         setattr(Faulty, name, change)
-    return Faulty(model.model, model.tokenizer, name="onnxruntime")
+    return Faulty(model.model, model.tokenizer, "onnxruntime", gives_logarithms)
 
 
 PROMPT_TEXTS = ["Era uma", "", "O gato"]
@@ -88,7 +88,7 @@ def test_prompts_are_what_the_model_writes_and_its_tokenizer_takes(ours):
         assert prompts == make_prompts(mine, 10)
         assert len(set(prompts)) > 3
         for prompt in prompts:
-            assert mine.tokenizer.decode(mine.tokenizer.encode(prompt)) == prompt
+            assert mine.tokenizer.decode(mine.tokenizer.encode(prompt).tolist()) == prompt
 
 
 @pytest.mark.parametrize("to", TYPES)

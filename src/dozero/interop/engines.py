@@ -111,6 +111,7 @@ class TransformersEngine:
         model = transformers.AutoModelForCausalLM.from_pretrained(
             folder, gguf_file=gguf_file, dtype=torch.float32, local_files_only=True, trust_remote_code=False
         )
+        model.generation_config.max_length = None  # each call says how many tokens it wants
         yield cls(model.eval(), open_tokenizer_of(folder, gguf_file))
 
     def encode(self, text: str) -> list[int]:
@@ -275,5 +276,5 @@ class LlamaCppEngine:
         return answer["tokens"]
 
     def chat(self, messages: Messages) -> str:
-        """Return the text of a chat."""
+        """Return the text of a chat, without the token that begins every text: llama.cpp puts that there later."""
         return self._ask("/apply-template", messages=list(messages))["prompt"]

@@ -100,9 +100,18 @@ def compare(theirs: Engine, model: LanguageModel, prompts: Sequence[str], kind: 
         same_tokens += next((i for i, (a, b) in enumerate(zip(mine, other, strict=False)) if a != b), min(len(mine), len(other)))  # fmt: skip
         for given in (ids, ids + mine):
             largest = max(largest, _difference(ours.logits(given), theirs.logits(given), theirs.gives_logarithms))
-    chat = (ours.chat(CHAT), theirs.chat(CHAT)) if tokenizer.chat_template else None
+    chat = None
+    if tokenizer.chat_template:
+        chat = (_without_begin(ours.chat(CHAT), tokenizer), _without_begin(theirs.chat(CHAT), tokenizer))
     bar = BARS[theirs.name] if kind == "f32" else None
     return Parity(theirs.name, kind, largest, bar, len(prompts), same_text, tokens, same_tokens, same_ids, chat)
+
+
+def _without_begin(text: str, tokenizer: Tokenizer) -> str:
+    """Return a chat without the token that begins every text: llama.cpp leaves it off, to put it there itself."""
+    for token in tokenizer.begin_ids:
+        text = text.removeprefix(tokenizer.special_names.get(token, ""))
+    return text
 
 
 def _to_first_special(ids: Sequence[int], tokenizer: Tokenizer) -> list[int]:
