@@ -27,7 +27,7 @@ from claims.claim import Claim, at_least, at_most, run_claims
 
 BARS = {"hf": 1e-4, "onnx": 1e-4, "gguf": 1e-2}
 PROMPTS = 20
-TEXT = "Once upon a time, in 2024, a cat named José said: \"hello!\"\n\n  def f(x): return x"
+TEXT = 'Once upon a time, in 2024, a cat named José said: "hello!"\n\n  def f(x): return x'
 
 
 def own(quick: bool) -> Iterator[Claim]:

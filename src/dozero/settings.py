@@ -240,6 +240,8 @@ class TrainConfig(Config):
     """CPU threads; 0 takes the physical cores."""
     attention: Literal["auto", "written", "library"] = "auto"
     """How attention is computed: written out, by torch's own kernel, or whichever is faster on this machine."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compile the blocks for the steps of training, which takes some 15 s the first time; auto does if it saves more than that."""
     log_every: int = Field(default=10, ge=1)
     """Steps between two lines of metrics.jsonl."""
     observe_every: int = Field(default=50, ge=0)
@@ -265,10 +267,12 @@ class TrainConfig(Config):
 
 
 class EvalConfig(Config):
-    """What is measured while training."""
+    """What is measured while training, and assumed in its report."""
 
     heldout_docs: int = Field(default=1000, ge=1)
     """Held-out documents scored at each eval_every; the end of a run scores all."""
+    watts: float = Field(default=30.0, gt=0)
+    """Power that the machine is assumed to draw while it trains, for the estimate of energy in the report."""
 
 
 class GenerateConfig(Config):
@@ -306,7 +310,7 @@ class RunConfig(Config):
     train: TrainConfig = TrainConfig()
     """How long, in which portions, on what, and how often to look."""
     eval: EvalConfig = EvalConfig()
-    """What is measured while training."""
+    """What is measured while training, and assumed in its report."""
     generate: GenerateConfig = GenerateConfig()
     """How the next token is chosen."""
 

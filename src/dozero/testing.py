@@ -9,12 +9,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
 from dozero.artifact import Manifest, write_artifact
 from dozero.config import load_config, to_toml
 from dozero.corpus.store import WORDS as WORD_FILE
 from dozero.corpus.store import Corpus
 from dozero.dataset.shards import Dataset, build_dataset, open_dataset
-from dozero.settings import RunConfig
+from dozero.generate.language_model import LanguageModel
+from dozero.model.transformer import Transformer
+from dozero.settings import ModelConfig, RunConfig
 from dozero.tokenizer.tokenizer import Tokenizer, train_char_tokenizer
 
 _SYLLABLES = ("ba", "de", "li", "mo", "nu", "ra")
@@ -68,6 +72,17 @@ def tiny_workspace(folder: Path, *overrides: str, words: Sequence[str] = WORDS) 
     config = config.model_copy(update={"data": config.data.model_copy(update={"source": str(word_file)})})
     (folder / "run.toml").write_text(to_toml(config), encoding="utf-8")
     return folder / "run.toml"
+
+
+def random_language_model(texts: Sequence[str], context: int = 24, seed: int = 0) -> LanguageModel:
+    """Return a model with random weights that knows the characters of the texts, and writes gibberish of them."""
+    tokenizer = train_char_tokenizer(texts)
+    config = ModelConfig(d_model=16, n_layers=2, n_heads=4, n_kv_heads=2, head_dim=4, d_ff=16, max_seq_len=context)
+    model, noise = Transformer(config, tokenizer.vocab_size), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.randn(p.shape, generator=noise) * (p.shape[1] ** -0.5 if p.ndim == 2 else 1))
+    return LanguageModel(model.eval(), tokenizer)
 
 
 def torchrun_command(processes: int, *program: str) -> list[str]:

@@ -25,6 +25,7 @@ from dozero.train.events import Evaluated, Finished, Replanned, Sampled, Saved, 
 from dozero.train.learner import build_model
 from dozero.train.log import read_log
 from dozero.train.loop import LOGS, clear_run, train
+from dozero.train.session import Earlier
 
 CPU = Device("cpu", torch.float32, 1)
 STEPS, STEPS_PER_EPOCH, SAVE_EVERY = 12, 5, 4
@@ -569,6 +570,26 @@ def test_a_moved_end_survives_a_stop(data, tmp_path, monkeypatch):
     assert first[-1] == Stopped(10, moved[-1])
     begun = finish(config, data, tmp_path / "run")[0]
     assert (begun.step, begun.total_steps) == (10, moved[-1])
+
+
+def test_a_run_repeats_what_the_clock_decided_in_an_earlier_one(data, tmp_path, monkeypatch):
+    paced(monkeypatch, pace_of("slower"))
+    config = tiny_config("train.steps=200", "train.max_seconds=75", "train.save_every=500", "train.eval_every=500")
+    moved = {e.step: e.total_steps for e in finish(config, data, tmp_path / "run") if isinstance(e, Replanned)}
+    assert moved
+    paced(monkeypatch, pace_of("faster"))
+    other = finish(config, data, tmp_path / "other")
+    paced(monkeypatch, pace_of("faster"))
+    *_, again = train(config, *data, tmp_path / "again", CPU, earlier=Earlier(moved, {}))
+    assert again.step != other[-1].step, "the clock alone would have decided otherwise"
+    for name in ("metrics.jsonl", "model/model.safetensors"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+
+
+@pytest.mark.parametrize("kernel", ["written", "library"])
+def test_a_run_computes_attention_as_an_earlier_one_did(kernel, data, tmp_path):
+    started = next(iter(train(CONFIG, *data, tmp_path / "run", CPU, earlier=Earlier({}, {"attention": kernel}))))
+    assert started.attention == kernel
 
 
 def test_what_whoever_reads_the_events_takes_is_not_training_time(data, tmp_path, monkeypatch):

@@ -103,6 +103,7 @@ CORPUS_MESSAGES: dict[str, tuple[str, str]] = {
     "kind_dataset": ("conjunto", "dataset"),
     "kind_model": ("modelo", "model"),
     "kind_run": ("treino", "run"),
+    "kind_evaluation": ("avaliação", "evaluation"),
     "weights_keep": (
         "[bold]pesos já treinados guardam traços do que viram; nenhum foi apagado:[/]",
         "[bold]weights already trained keep traces of what they saw; none were deleted:[/]",

@@ -11,8 +11,10 @@ from typing import NoReturn
 import typer
 
 from dozero import __version__
+from dozero.cli.compare import compare
 from dozero.cli.curate import curate
 from dozero.cli.doctor import doctor
+from dozero.cli.evaluate import evaluate
 from dozero.cli.export import export
 from dozero.cli.generate import generate
 from dozero.cli.hello import hello
@@ -20,6 +22,7 @@ from dozero.cli.import_ import import_
 from dozero.cli.inspect import inspect
 from dozero.cli.new import new
 from dozero.cli.pack import pack
+from dozero.cli.reproduce import reproduce
 from dozero.cli.run import run
 from dozero.cli.tokenizer import tokenizer
 from dozero.cli.train import train
@@ -42,6 +45,7 @@ VERBS = {
     verb.__name__.rstrip("_"): verb  # import is a word of Python's own
     for verb in (hello, doctor, new, run, curate, tokenizer, pack, train, why, generate, export, import_, inspect)
 }
+VERBS |= {"eval": evaluate, "compare": compare, "reproduce": reproduce}  # eval is another function's name in Python
 for name, verb in VERBS.items():
     app.command(name)(verb)
 

@@ -207,16 +207,24 @@ class _Copy:
 
 def first_difference(undisturbed: Path, killed: Path, step: int) -> Difference | None:
     """Return where two runs differ first: in a line of the logs, or in a number of the checkpoint of `step`."""
+    found = difference_of_logs(undisturbed, killed)
+    if found:
+        return found
+    for name in TENSORS:
+        files = [checkpoint_path(run, step) / name for run in (undisturbed, killed)]
+        found = difference_of_tensors(name, step, *files)
+        if found:
+            return found
+    return None
+
+
+def difference_of_logs(undisturbed: Path, killed: Path) -> Difference | None:
+    """Return the first line in which the logs of two runs differ."""
     for name in LOGS:
         lines = ((run / name).read_text(encoding="utf-8").splitlines() for run in (undisturbed, killed))
         for ours, theirs in zip_longest(*lines, fillvalue="{}"):
             if ours != theirs:
                 return _difference_of_lines(name, ours, theirs)
-    for name in TENSORS:
-        files = [checkpoint_path(run, step) / name for run in (undisturbed, killed)]
-        found = _difference_of_tensors(name, step, *files)
-        if found:
-            return found
     return None
 
 
@@ -227,7 +235,8 @@ def _difference_of_lines(name: str, ours: str, theirs: str) -> Difference:
     return Difference(name, step, where, str(one.get(where)), str(other.get(where)))
 
 
-def _difference_of_tensors(name: str, step: int, undisturbed: Path, killed: Path) -> Difference | None:
+def difference_of_tensors(name: str, step: int, undisturbed: Path, killed: Path) -> Difference | None:
+    """Return the first number, bit for bit, in which two files of tensors differ."""
     ours, theirs = load_file(undisturbed), load_file(killed)
     for key in sorted({*ours, *theirs}):
         a, b = ours.get(key), theirs.get(key)

@@ -20,10 +20,11 @@ from dozero.settings import RunConfig
 from dozero.tokenizer.tokenizer import Tokenizer
 from dozero.train.attention import settle_attention
 from dozero.train.bad_step import log_turns, skip_or_go_back, tell_bad_step
-from dozero.train.checkpoint import RunState, checkpoint_path, load_newest, machine_facts, save_checkpoint
+from dozero.train.checkpoint import RunState, checkpoint_path, load_newest, machine_facts, save_checkpoint, ways_of
+from dozero.train.compiled import settle_compile
 from dozero.train.continuation import claim_run, machine_differences, note_dataset, refuse_differences
 from dozero.train.divergence import last_regular_save, passed_over, way_out
-from dozero.train.events import Event, Replanned, Saved, Started, Stepped, Stopped, Unsaved
+from dozero.train.events import Compiling, Event, Replanned, Saved, Started, Stepped, Stopped, Unsaved
 from dozero.train.finish import finish
 from dozero.train.learner import build_learner
 from dozero.train.log import StepLog
@@ -32,7 +33,7 @@ from dozero.train.memory import explain_memory_errors
 from dozero.train.observe import snapshot
 from dozero.train.parallel import give_state, step_together
 from dozero.train.scales import data_facts, scales_of
-from dozero.train.session import Session
+from dozero.train.session import Earlier, Session
 from dozero.train.step import Schedule, StepResult, train_step
 from dozero.train.team import Call, Order, Team, dismiss, lone_team
 from dozero.train.tell import evaluate, log_step, observe, sample
@@ -54,6 +55,7 @@ def train(
     strict: bool = False,
     allow_data_change: bool = False,
     team: Team | None = None,
+    earlier: Earlier | None = None,
 ) -> Iterator[Event]:
     """Train until config.train.steps, yielding what happens; then write `run/model` and score all held-out text.
 
@@ -61,6 +63,7 @@ def train(
     `timings.jsonl`. (Under `train.max_seconds` a slow machine moves the end of the run; that is logged, and the
     exception.) Leaving the loop early, or `should_stop`, saves a checkpoint first. A finished run yields Finished
     at once. `strict` refuses to continue where the bits may differ; `allow_data_change` continues on another dataset.
+    What an `earlier` run found by the clock takes the place of the clock here.
     In a `team` this is the leader's part; the others `follow`.
     """
     team = team or lone_team(config.train)
@@ -68,7 +71,9 @@ def train(
         _check_tokenizer(tokenizer, dataset, run)
         with lock(run), explain_memory_errors(config, run):
             claim_run(config, dataset, tokenizer, run, allow_data_change=allow_data_change)
-            session, started = _open_session(config, dataset, tokenizer, run, device, strict=strict, team=team)
+            session, started = _open_session(
+                config, dataset, tokenizer, run, device, strict=strict, team=team, earlier=earlier
+            )
             try:
                 yield started
                 yield from _train_session(session, should_stop)
@@ -106,16 +111,20 @@ def _open_session(
     *,
     strict: bool,
     team: Team | None = None,
+    earlier: Earlier | None = None,
 ) -> tuple[Session, Started]:
     model, optimizer = build_learner(config, dataset.vocab_size, device, team)
     saved, broken = load_newest(run, model, optimizer, team)
-    attention, took_ms = "auto", dict[str, float]()  # a team goes by length, so that all its processes agree
+    attention, took_ms, compiling = "auto", dict[str, float](), Compiling()  # so that all processes of a team agree
     if team is None:
-        attention, took_ms = settle_attention(model, config, device, saved.machine if saved else {})
-    differences = machine_differences(saved, machine_facts(device.dtype, team, attention))
+        before = saved.machine if saved else earlier.machine if earlier else {}
+        attention, took_ms = settle_attention(model, config, device, before)
+        compiling = settle_compile(model, config, device, before)
+    differences = machine_differences(saved, machine_facts(device.dtype, team, ways_of(model)))
     if strict:
         refuse_differences(differences, run)
     state = saved or RunState(0, Schedule(config.train.steps))
+    state.seconds += compiling.seconds
     if team is not None:
         give_state(team, model, optimizer, state, checkpoint_path(run, state.step) if saved else None)
     logged = state.step or -1  # begun anew, a run tells of step 0 again
@@ -126,14 +135,16 @@ def _open_session(
         pack_rows(dataset.train, T), pack_rows(dataset.heldout, T, config.eval.heldout_docs), config.rows_per_step,
         config.rows_at_once, state, *(StepLog(run / name, logged) for name in LOGS),
         scales=scales_of(config, dataset, device, team.size if team else 1), stream=dataset.train, saved_at=state.step,
-        passed_over=passed_over(state.rollbacks), team=team,
+        passed_over=passed_over(state.rollbacks), team=team, earlier=earlier,
     )  # fmt: skip
     if logged < 0:
         session.metrics.write(step=0, **data_facts(config, dataset))
     log_turns(session)
     params = sum(p.numel() for p in model.parameters())
     total = state.schedule.total_steps
-    return session, Started(state.step, total, params, broken, (*differences, *other_data), attention, took_ms)
+    return session, Started(
+        state.step, total, params, broken, (*differences, *other_data), attention, took_ms, compiling
+    )
 
 
 def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Event]:
@@ -287,10 +298,13 @@ def _replan(s: Session, done_before: float) -> Iterator[Replanned]:
     schedule, step, limit = s.state.schedule, s.state.step, s.config.train.max_seconds
     if not limit or step == schedule.total_steps:
         return
-    if not any(done_before < at <= _share_done(s) for at in REPLAN_AT):
+    if s.earlier is not None:
+        total = s.earlier.replans.get(step, schedule.total_steps)
+    elif any(done_before < at <= _share_done(s) for at in REPLAN_AT):
+        left = max(1, int((limit - s.state.seconds) / s.state.seconds * step))
+        total = min(s.config.train.steps, step + left)
+    else:
         return
-    left = max(1, int((limit - s.state.seconds) / s.state.seconds * step))
-    total = min(s.config.train.steps, step + left)
     if abs(total - schedule.total_steps) > REPLAN_TOLERANCE * schedule.total_steps:
         s.state.schedule = schedule.replan(step, total)
         s.timings.write(step=step, total_steps=total)

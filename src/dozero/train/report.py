@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,11 @@ from dozero.eval.surprise import Surprise
 from dozero.hardware import cpu_name
 from dozero.model.cost import model_cost
 from dozero.train.diagnose import diagnose
+from dozero.train.energy import energy_row
 from dozero.train.findings import tell_finding
 from dozero.train.peak import find_peak
 from dozero.train.plots import draw_run_plots
+from dozero.train.report_evaluations import evaluation_lines, run_results
 from dozero.train.report_text import MARKS, report_text
 from dozero.train.run_facts import RunFacts, read_facts
 
@@ -81,6 +84,7 @@ def _sections(
     yield from (f"![{picture.stem}]({PLOTS}/{picture.name})\n" for picture in pictures)
     if why_not:
         yield why_not + "\n"
+    yield from (*evaluation_lines(run_results(facts.path), lang, str(facts.path)), "")
     yield from (say("data"), "", *_table(_data_rows(facts, lang)))
     yield from ("", say("model"), "", *_table(_model_rows(facts, lang)))
     yield from ("", say("cost"), "", *_table(_cost_rows(facts, device, lang)))
@@ -88,6 +92,7 @@ def _sections(
     yield from (say("repeat"), "", say("repeat_what"), "", "```bash", command)
     if command != facts.command:
         yield f"{facts.command} --name {facts.path.name}"
+    yield shlex.join(["dozero", "reproduce", str(facts.path)])
     made_with = facts.manifest.versions if facts.manifest else versions()
     machine = f"{cpu_name() if device.type == 'cpu' else device.type}, {device.threads} threads, {_dtype(device.dtype)}"
     yield from ("```", "", *_table([
@@ -171,6 +176,7 @@ def _cost_rows(facts: RunFacts, device: Device, lang: str) -> Rows:
     rows = [
         (report_text(lang, "steps"), report_text(lang, "steps_figures", steps=facts.step, tokens=tokens)),
         (report_text(lang, "time"), report_text(lang, "seconds", seconds=seconds)),
+        energy_row(seconds, facts.config.eval.watts, lang),
     ]
     flops = facts.data.get("flops_per_token")
     if flops:

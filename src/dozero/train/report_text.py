@@ -78,9 +78,9 @@ TEXT: dict[str, tuple[str, str]] = {
     "repeat": ("## Para repetir", "## To repeat it"),
     "repeat_what": (
         "Os mesmos dados, ajustes, versões e número de threads dão os mesmos pesos, bit a bit. O comando deste treino e, se for "
-        "outro, o que só treina:",
+        "outro, o que só treina; `dozero reproduce` treina de novo em outra pasta e compara:",
         "The same data, settings, versions and number of threads give the same weights, bit for bit. The command of this run and, "
-        "if it is another, the one that only trains:",
+        "if it is another, the one that only trains; `dozero reproduce` trains again in another folder and compares:",
     ),
     "seed": ("semente", "seed"),
     "settings": ("ajustes, todos", "settings, all of them"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,16 @@ from dozero.train.log import StepLog
 from dozero.train.optim import Optimizer
 from dozero.train.scales import Scales
 from dozero.train.team import Team
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What the clock decided in a run, so that another one can repeat it bit for bit."""
+
+    replans: Mapping[int, int]
+    """Ends of the run by step, as they were moved."""
+    machine: Mapping[str, str]
+    """Facts of its machine, as its checkpoints hold them; of these the ways of computing are repeated."""
 
 
 @dataclass
@@ -41,6 +52,8 @@ class Session:
     passed_over: list[int]
     """Windows of data that rollbacks left out."""
     team: Team | None = None
+    earlier: Earlier | None = None
+    """The run that this one repeats."""
 
     @property
     def is_sharded(self) -> bool:
