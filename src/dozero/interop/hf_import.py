@@ -15,7 +15,7 @@ from dozero.tokenizer.imported import SETTINGS, read_parts
 from dozero.tokenizer.tokenizer import Tokenizer, of_parts, read_tokenizer_json
 
 WEIGHTS = "model.safetensors"
-_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 
 
