@@ -15,7 +15,7 @@ from dozero.model.hf import read_model
 from dozero.model.transformer import Transformer
 from dozero.settings import GenerateConfig
 from dozero.tokenizer.stream import IncrementalDecoder
-from dozero.tokenizer.tokenizer import END_ID, Tokenizer
+from dozero.tokenizer.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class LanguageModel:
         return cls(*read_model(Path(folder), dtype))
 
     def encode_prompt(self, prompt: str) -> list[int]:
-        """Return END and the ids of the prompt; DataError when no room is left to continue it."""
-        ids = [END_ID, *self.tokenizer.encode(prompt).tolist()]
+        """Return what begins every text and the ids of the prompt; DataError when no room is left to continue it."""
+        ids = self.tokenizer.begin(self.tokenizer.encode(prompt).tolist())
         longest = self.model.config.max_seq_len - 1
         if len(ids) > longest:
             raise DataError(
@@ -64,7 +64,9 @@ class LanguageModel:
     def stream(self, prompt: str = "", config: GenerateConfig | None = None, seed: int = 0) -> Iterator[str]:
         """Yield the continuation of the prompt piece by piece; no piece ends inside a character."""
         decoder = IncrementalDecoder(self.tokenizer.tokens)
-        for step in decode(self.model, self.encode_prompt(prompt), config or GenerateConfig(), [seed], END_ID):
+        for step in decode(
+            self.model, self.encode_prompt(prompt), config or GenerateConfig(), [seed], self.tokenizer.end_id
+        ):
             piece = decoder.push(step.ids[0])
             if piece:
                 yield piece
@@ -82,7 +84,7 @@ class LanguageModel:
         """Return `count` texts from one prompt, run side by side; text i is the one that seed + i gives alone."""
         ids = self.encode_prompt(prompt)
         seeds = range(seed, seed + count)
-        steps = [step.ids for step in decode(self.model, ids, config or GenerateConfig(), seeds, END_ID)]
+        steps = [step.ids for step in decode(self.model, ids, config or GenerateConfig(), seeds, self.tokenizer.end_id)]
         return [prompt + self.tokenizer.decode(row) for row in zip(*steps, strict=True)]
 
     def explain(
@@ -90,7 +92,7 @@ class LanguageModel:
     ) -> Iterator[Choice]:
         """Yield for each token of a continuation what else could have come."""
         config, decoder = config or GenerateConfig(), IncrementalDecoder(self.tokenizer.tokens)
-        for step in decode(self.model, self.encode_prompt(prompt), config, [seed], END_ID):
+        for step in decode(self.model, self.encode_prompt(prompt), config, [seed], self.tokenizer.end_id):
             yield self._choice(step, config, top, decoder.push(step.ids[0]))
 
     def _choice(self, step: Step, config: GenerateConfig, top: int, text: str) -> Choice:
@@ -102,7 +104,7 @@ class LanguageModel:
             kept = restrict(step.logits, config)[0].softmax(dim=-1)
 
         def candidate(i: int) -> Candidate:
-            return Candidate(self.tokenizer.show([i])[0], float(probs[i]), float(kept[i]), i == END_ID)
+            return Candidate(self.tokenizer.show([i])[0], float(probs[i]), float(kept[i]), i == self.tokenizer.end_id)
 
         entropy = float(torch.special.entr(probs).sum() / torch.log(torch.tensor(2.0)))
         likeliest = probs.topk(min(top, len(probs))).indices.tolist()
