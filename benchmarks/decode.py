@@ -54,7 +54,15 @@ def smol(quick: bool) -> Iterator[Claim]:
 
 
 def _measure(
-    name: str, folder: Path, tokens: int, quick: bool, *, one: float, many: float, theirs: str = "float32", int8: float = 0.0
+    name: str,
+    folder: Path,
+    tokens: int,
+    quick: bool,
+    *,
+    one: float,
+    many: float,
+    theirs: str = "float32",
+    int8: float = 0.0,
 ) -> Iterator[Claim]:
     """Ours against transformers', one text and 32."""
     plain = _ours(folder, "float32")
@@ -125,7 +133,11 @@ def _transformers(folder: Path, dtype: str) -> Side:
 def _first_token(name: str, folder: Path, quick: bool) -> Iterator[Claim]:
     """From a prompt of 512 tokens to the first token."""
     prompt = 64 if quick else 512
-    sides = [_ours(folder, "float32"), _ours(folder, "int8"), *(_transformers(folder, d) for d in ("float32", "bfloat16"))]
+    sides = [
+        _ours(folder, "float32"),
+        _ours(folder, "int8"),
+        *(_transformers(folder, d) for d in ("float32", "bfloat16")),
+    ]
     speeds = _by_turns(sides, 1, 1, quick, prompt=prompt)
     ours, ours8, *theirs = (1 / speed for speed in speeds)
     for precision, seconds in (("float32", ours), ("int8", ours8)):
@@ -170,6 +182,7 @@ def _llamacpp(name: str, quick: bool) -> Iterator[Claim]:
     tokens = 16 if quick else 128
     config = GenerateConfig(temperature=0, max_tokens=tokens, logit_bias=("0=-1000", "2=-1000"))
     with LlamaCpp.open(Path(file)) as peer:
+
         def write(prompts: Any, count: int) -> None:
             peer.finish("Once upon a time there was a", config.model_copy(update={"max_tokens": count}))
 

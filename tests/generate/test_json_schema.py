@@ -44,8 +44,13 @@ def random_schema(draws, depth=3):
         lambda: {"type": "integer", **limits(draws, draws.randint(-50, 50))},
         lambda: {"type": "number", **limits(draws, draws.randint(-50, 50))},
         lambda: {"type": "string", **lengths(draws, "Length")},
-        lambda: {"type": "string", "pattern": draws.choice(["^[a-z]{2,5}$", "^\\d{3}-\\d{2}$", "^[A-Z][a-z]+@[a-z]+\\.br$"])},
-        lambda: {"enum": draws.sample(["a", "coração", 1, 2.5, None, True, "x y", [1], {"k": "v"}], draws.randint(1, 4))},
+        lambda: {
+            "type": "string",
+            "pattern": draws.choice(["^[a-z]{2,5}$", "^\\d{3}-\\d{2}$", "^[A-Z][a-z]+@[a-z]+\\.br$"]),
+        },
+        lambda: {
+            "enum": draws.sample(["a", "coração", 1, 2.5, None, True, "x y", [1], {"k": "v"}], draws.randint(1, 4))
+        },
         lambda: {"const": draws.choice(["fixo", 7, None, False])},
         lambda: {"type": draws.sample(["string", "integer", "null", "boolean"], draws.randint(1, 3))},
     ]
@@ -82,7 +87,10 @@ def an_object(draws, depth):
 
 def tree(draws):
     """A schema that holds itself."""
-    node = {"type": "object", "properties": {"v": random_schema(draws, 0), "left": {"$ref": "#/$defs/n"}, "right": {"$ref": "#/$defs/n"}}}
+    node = {
+        "type": "object",
+        "properties": {"v": random_schema(draws, 0), "left": {"$ref": "#/$defs/n"}, "right": {"$ref": "#/$defs/n"}},
+    }
     node |= {"required": ["v", "left", "right"], "additionalProperties": False}
     return {"$defs": {"n": {"anyOf": [{"type": "null"}, node]}}, "$ref": "#/$defs/n"}
 
@@ -153,7 +161,9 @@ def test_a_schema_without_an_end_is_refused():
         JsonSchema({**endless, "$ref": "#/$defs/n"}, MODELS["bytes"].tokenizer)
 
 
-@pytest.mark.parametrize(("content", "told"), [("{", "not JSON"), ("[1]", "not a JSON schema"), (None, "cannot be read")])
+@pytest.mark.parametrize(
+    ("content", "told"), [("{", "not JSON"), ("[1]", "not a JSON schema"), (None, "cannot be read")]
+)
 def test_a_file_that_is_no_schema_is_refused(content, told, tmp_path):
     file = tmp_path / "schema.json"
     if content is not None:

@@ -197,6 +197,17 @@ def test_the_source_compiles_without_a_warning_also_where_there_is_no_avx2(tmp_p
     compiler = next(filter(None, map(shutil.which, native.COMPILERS)))
     source = native.__file__.replace("native.py", "decoder.c")
     for march in (native.FLAGS, tuple(flag for flag in native.FLAGS if flag != "-march=native")):
-        command = [compiler, *march, "-fopenmp", "-Wall", "-Wextra", "-Werror", "-o", str(tmp_path / "d.so"), source, "-lm"]
+        command = [
+            compiler,
+            *march,
+            "-fopenmp",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-o",
+            str(tmp_path / "d.so"),
+            source,
+            "-lm",
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

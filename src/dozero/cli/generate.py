@@ -8,7 +8,9 @@ import typer
 
 
 def generate(
-    run: Path = typer.Argument(help="A workspace, run, checkpoint or model folder; with --engine llamacpp also a GGUF."),
+    run: Path = typer.Argument(
+        help="A workspace, run, checkpoint or model folder; with --engine llamacpp also a GGUF."
+    ),
     prompt: str = typer.Argument("", help="What the text begins with."),
     count: int = typer.Option(1, "-n", "--count", min=1, help="How many texts of each prompt."),
     prompts_file: Path | None = typer.Option(

@@ -36,7 +36,7 @@ class LlamaCpp:
         except ImportError:
             raise MissingExtra("xllamacpp", extra="llamacpp") from None
         check_magic(file)
-        params = xllamacpp.CommonParams()
+        params = xllamacpp.CommonParams()  # pyright: ignore[reportAttributeAccessIssue] - compiled, without stubs
         params.model.path = str(file)
         params.n_ctx = 0  # that of the file
         params.n_parallel = 1
@@ -44,7 +44,7 @@ class LlamaCpp:
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or usable_cores()
         params.verbosity = -1
         try:
-            server = xllamacpp.Server(params)
+            server = xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue] - compiled, without stubs
         except RuntimeError as error:
             raise ArtifactError(f"llama.cpp cannot open it ({error})", where=file) from None
         try:

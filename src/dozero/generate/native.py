@@ -164,7 +164,7 @@ def make_decoder(model: Transformer, precision: str = "float32") -> Decoder | No
     def matrix(*linears: torch.nn.Linear) -> bytes:
         nonlocal read_bytes
         weight = torch.cat([linear.weight.detach().float().cpu() for linear in linears])
-        biases = [linear.bias for linear in linears if linear.bias is not None]
+        biases = [linear.bias.detach() for linear in linears if linear.bias is not None]
         padded = torch.nn.functional.pad(weight, (0, -weight.shape[1] % 32))
         scale = None
         if is_int8:

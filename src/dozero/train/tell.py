@@ -59,9 +59,8 @@ def evaluate(s: Session) -> Evaluated:
 def sample(s: Session) -> Sampled:
     """Let the model write, and log what it wrote."""
     seed = sample_seed(s.config, s.state.step)
-    config = s.config.generate.model_copy(
-        update={"stop": ()}
-    )  # those who follow see tokens, not the text that ends them
+    # Those who follow see tokens, not the text that a stop string ends: they must pass as often.
+    config = s.config.generate.model_copy(update={"stop": ()})
     with with_all(s.team, Order.SAMPLE, s.state.step, s.state.schedule):
         text = LanguageModel(s.model, s.tokenizer).generate(config=config, seed=seed)
     s.samples.write(step=s.state.step, text=text)
