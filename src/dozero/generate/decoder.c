@@ -5,12 +5,12 @@
  * F d_ff, V vocabulary, L layers. N are the tokens of this pass: each has a row of the cache and a position in it, so that
  * a prompt, one token each of many texts, or guesses to be checked are all the same to it.
  *
- * Matrices have a row for each output, padded with zeros to a multiple of 32 inputs: float, or int8 with a scale for each row.
- * For int8 the inputs become int8 too, with a scale for each 32 of them. Sums are in float or, of 32 products, in int.
+ * A matrix is cut into tiles of 16 outputs, the last one filled up with zeros. In a tile the 16 weights of an input stand
+ * side by side; of int8, those of four inputs, as CPUs multiply and add four bytes at once. The cache has the same form:
+ * keys are a matrix whose outputs are the positions, values one whose inputs are. So there is one product, `multiply`.
  */
 #include <math.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #ifdef __AVX2__
 #include <immintrin.h>
@@ -19,8 +19,19 @@
 #include <omp.h>
 #endif
 
-typedef float v8 __attribute__((vector_size(32), aligned(4)));
-typedef struct { const void *weight; const float *scale, *bias; int64_t out, in; } Matrix;
+#define INLINE static inline __attribute__((always_inline))
+#define WIDE 16
+#define BLOCK 32 /* inputs that share a scale where they are int8 */
+#define TOKENS 4 /* that go through a product together: a weight that is loaded is used as often */
+#ifdef __AVX512F__
+enum { FLOAT_TILES = 4, BYTE_TILES = 2 }; /* as many sums as there are registers */
+#else
+enum { FLOAT_TILES = 1, BYTE_TILES = 1 };
+#endif
+
+typedef float floats __attribute__((vector_size(64), aligned(4)));
+typedef int32_t ints __attribute__((vector_size(64), aligned(4)));
+typedef struct { const void *weight; const float *scale, *bias; int64_t out, in, room; } Matrix; /* room: inputs of a tile */
 typedef struct { const float *norm, *q_norm, *k_norm, *mlp_norm; Matrix qkv, o, gate_up, down; } Layer;
 typedef struct {
     int64_t C, H, K, D, F, V, L, is_int8, positions, threads;
@@ -29,16 +40,16 @@ typedef struct {
     Matrix head;
     const Layer *layers;
 } Model;
-typedef struct { float *f; int8_t *q; float *scale; int64_t stride; } Inputs; /* of a product: N rows, padded */
+typedef struct { float *f; int8_t *q; float *scale; int32_t *shift; int64_t stride; } Inputs; /* of a product, N rows */
 
-static int64_t padded(int64_t n) { return (n + 31) / 32 * 32; }
+INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static inline float sum8(v8 a) { return ((a[0] + a[4]) + (a[1] + a[5])) + ((a[2] + a[6]) + (a[3] + a[7])); }
+INLINE int64_t filled_up(int64_t n, int64_t size) { return (n + size - 1) / size * size; }
 
-static inline v8 load8(const float *p) { v8 a; memcpy(&a, p, sizeof a); return a; }
+INLINE floats load(const float *p) { floats a; memcpy(&a, p, sizeof a); return a; }
 
-/* e to the x: 2^n times a polynomial of the rest, within 2e-7 of it; no branch, so that compilers do eight at once. */
-static inline float exponential(float x) {
+/* e to the x: 2^n times a polynomial of the rest, within 2e-7 of it; no branch, so that compilers do many at once. */
+INLINE float exponential(float x) {
     x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
     float n = rintf(x * 1.44269504f);
     float r = x - n * 0.693359375f + n * 2.12194440e-4f;
@@ -55,119 +66,130 @@ static inline float exponential(float x) {
 
 /* --- products ----------------------------------------------------------------------------------------------------- */
 
-/* Every product below adds up in one order, eight sums side by side and then those, whatever else is computed beside it:
- * so a text has the same bits alone or among others, and a prompt the same as if it had been written token by token. */
+/* Each output adds up its inputs in their order, whatever else is computed beside it: so a text has the same bits alone or
+ * among others, and a prompt the same as if it had been written token by token. */
 
-/* Two outputs of four tokens: what is loaded is used four times or twice. */
-static void dot_2x4(const float *w, int64_t width, const float *x, int64_t stride, float y[8]) {
-    v8 a[8] = {{0}};
-    const float *w1 = w + width, *x1 = x + stride, *x2 = x1 + stride, *x3 = x2 + stride;
-    for (int64_t i = 0; i < width; i += 8) {
-        const v8 u = load8(w + i), v = load8(w1 + i);
-        const v8 p = load8(x + i), q = load8(x1 + i), r = load8(x2 + i), s = load8(x3 + i);
-        a[0] += u * p; a[1] += u * q; a[2] += u * r; a[3] += u * s;
-        a[4] += v * p; a[5] += v * q; a[6] += v * r; a[7] += v * s;
+/* The sums of `tiles` tiles for `tokens` tokens, side by side in registers: both numbers are known to the compiler. */
+INLINE void sum_floats(floats *sums, const float *w, int64_t tile, const Inputs *x, int64_t n, int64_t in, int tiles, int tokens) {
+    const float *from = x->f + n * x->stride;
+    floats sum[FLOAT_TILES * TOKENS] = {{0}};
+    for (int64_t i = 0; i < in; i++)
+        for (int t = 0; t < tiles; t++) {
+            const floats v = load(w + t * tile + i * WIDE);
+            for (int k = 0; k < tokens; k++) sum[t * TOKENS + k] += v * from[k * x->stride + i];
+        }
+    memcpy(sums, sum, sizeof sum);
+}
+
+/* Add to each of 16 sums the products of four of its weights and the four bytes of x. Where the CPU takes the one as
+ * unsigned, weights are 128 more; `OFFSET` times the sum of x is taken off before (Inputs.shift). */
+#if defined(__AVX512VNNI__)
+#define OFFSET 128
+INLINE ints add_fours(ints sum, const int8_t *w, int32_t x) {
+    const __m512i up = _mm512_xor_si512(_mm512_loadu_si512(w), _mm512_set1_epi8((char)-128));
+    return (ints)_mm512_dpbusd_epi32((__m512i)sum, up, _mm512_set1_epi32(x));
+}
+#elif defined(__AVX2__)
+#define OFFSET 0
+INLINE ints add_fours(ints sum, const int8_t *w, int32_t x) {
+    for (int half = 0; half < 2; half++) { /* |w| times x with the sign of w: 127 * 127 * 2 fits into 16 bits */
+        __m256i a = _mm256_loadu_si256((const __m256i *)w + half), s;
+        memcpy(&s, (char *)&sum + 32 * half, sizeof s);
+        const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(_mm256_set1_epi32(x), a));
+        s = _mm256_add_epi32(s, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+        memcpy((char *)&sum + 32 * half, &s, sizeof s);
     }
-    for (int k = 0; k < 8; k++) y[k] = sum8(a[k]);
+    return sum;
 }
-
-/* Four outputs of one token. */
-static void dot_4x1(const float *w, int64_t width, const float *x, float y[4]) {
-    v8 a[4] = {{0}};
-    for (int64_t i = 0; i < width; i += 8) {
-        const v8 p = load8(x + i);
-        for (int k = 0; k < 4; k++) a[k] += load8(w + k * width + i) * p;
-    }
-    for (int k = 0; k < 4; k++) y[k] = sum8(a[k]);
-}
-
-static float dot(const float *w, int64_t width, const float *x) {
-    v8 a = {0};
-    for (int64_t i = 0; i < width; i += 8) a += load8(w + i) * load8(x + i);
-    return sum8(a);
-}
-
-static float dot_int8(const int8_t *w, const int8_t *x, const float *scale, int64_t in) {
-#ifdef __AVX2__
-    __m256 sum = _mm256_setzero_ps(), more = _mm256_setzero_ps();
-    const __m256i one = _mm256_set1_epi16(1);
-    int64_t i = 0;
-#define BLOCK(i, sum) { /* |w| times x with the sign of w: products of unsigned and signed bytes, 127 * 127 * 2 fits 16 bits */ \
-        __m256i a = _mm256_loadu_si256((const __m256i *)(w + (i))), b = _mm256_loadu_si256((const __m256i *)(x + (i))); \
-        __m256i products = _mm256_maddubs_epi16(_mm256_sign_epi8(a, a), _mm256_sign_epi8(b, a)); \
-        __m256 total = _mm256_cvtepi32_ps(_mm256_madd_epi16(products, one)); \
-        sum = _mm256_fmadd_ps(total, _mm256_broadcast_ss(scale + (i) / 32), sum); }
-    for (; i + 64 <= in; i += 64) { BLOCK(i, sum) BLOCK(i + 32, more) }
-    for (; i < in; i += 32) BLOCK(i, sum)
-    v8 all;
-    sum = _mm256_add_ps(sum, more);
-    memcpy(&all, &sum, sizeof all);
-    return sum8(all);
 #else
-    float total = 0;
-    for (int64_t i = 0; i < in; i += 32) {
-        int32_t block = 0;
-        for (int k = 0; k < 32; k++) block += (int32_t)w[i + k] * x[i + k];
-        total += scale[i / 32] * (float)block;
-    }
-    return total;
+#define OFFSET 0
+INLINE ints add_fours(ints sum, const int8_t *w, int32_t x) {
+    int8_t four[4];
+    memcpy(four, &x, sizeof four);
+    for (int k = 0; k < WIDE; k++)
+        for (int j = 0; j < 4; j++) sum[k] += (int32_t)w[4 * k + j] * four[j];
+    return sum;
+}
 #endif
+
+INLINE void sum_bytes(floats *sums, const int8_t *w, int64_t tile, const Inputs *x, int64_t n, int64_t in, int tiles, int tokens) {
+    const int64_t blocks = x->stride / BLOCK;
+    floats sum[BYTE_TILES * TOKENS] = {{0}};
+    for (int64_t b = 0; b < in / BLOCK; b++) {
+        ints whole[BYTE_TILES * TOKENS];
+        for (int k = 0; k < tokens; k++)
+            for (int t = 0; t < tiles; t++) whole[t * TOKENS + k] = (ints){0} + x->shift[(n + k) * blocks + b];
+        for (int i = 0; i < BLOCK; i += 4)
+            for (int k = 0; k < tokens; k++) {
+                int32_t four;
+                memcpy(&four, x->q + (n + k) * x->stride + b * BLOCK + i, sizeof four);
+                for (int t = 0; t < tiles; t++)
+                    whole[t * TOKENS + k] = add_fours(whole[t * TOKENS + k], w + t * tile + (b * BLOCK + i) * WIDE, four);
+            }
+        for (int k = 0; k < tokens; k++)
+            for (int t = 0; t < tiles; t++)
+                sum[t * TOKENS + k] += __builtin_convertvector(whole[t * TOKENS + k], floats) * x->scale[(n + k) * blocks + b];
+    }
+    memcpy(sums, sum, sizeof sum);
 }
 
-/* The outputs from..to of a matrix for all N tokens; y has `stride` floats for each token. */
-static void multiply(const Matrix *m, int is_int8, const Inputs *x, int64_t N, int64_t from, int64_t to, float *y,
-                     int64_t stride, int adds) {
-    const int64_t in = padded(m->in);
-#define PUT(n, o, value) { float v = (value) + (m->bias ? m->bias[o] : 0.0f), *at = y + (n) * stride + (o); *at = adds ? *at + v : v; }
-    if (is_int8) {
-        const int8_t *w = m->weight;
-        for (int64_t o = from; o < to; o++)
-            for (int64_t n = 0; n < N; n++)
-                PUT(n, o, m->scale[o] * dot_int8(w + o * in, x->q + n * x->stride, x->scale + n * (x->stride / 32), in))
-        return;
-    }
-    const float *w = m->weight;
-    float r[8];
-    const int64_t fours = N / 4 * 4; /* tokens that go by four; the others one at a time */
+/* The outputs of tiles from..from+tiles of a matrix for tokens n..n+tokens; y has `stride` floats for each token. */
+INLINE void put(const Matrix *m, int is_int8, const Inputs *x, int64_t n, int64_t from, float *y, int64_t stride, int adds, int tiles, int tokens) {
+    floats sums[FLOAT_TILES * TOKENS];
+    const int64_t tile = m->room * WIDE;
+    if (is_int8)
+        sum_bytes(sums, (const int8_t *)m->weight + from * tile, tile, x, n, m->room, tiles, tokens);
+    else
+        sum_floats(sums, (const float *)m->weight + from * tile, tile, x, n, m->in, tiles, tokens);
+    for (int k = 0; k < tokens; k++)
+        for (int t = 0; t < tiles; t++) {
+            const int64_t o = (from + t) * WIDE, count = least(WIDE, m->out - o);
+            float *at = y + (n + k) * stride + o;
+            floats all = sums[t * TOKENS + k], old = {0};
+            if (m->scale) all *= load(m->scale + o);
+            if (m->bias) all += load(m->bias + o);
+            if (adds) memcpy(&old, at, count * sizeof(float));
+            all += old;
+            if (count == WIDE) memcpy(at, &all, sizeof all);
+            else memcpy(at, &all, count * sizeof(float));
+        }
+}
+
+/* The outputs of tiles from..to for all N tokens. */
+static void multiply(const Matrix *m, int is_int8, const Inputs *x, int64_t N, int64_t from, int64_t to, float *y, int64_t stride, int adds) {
+#define TOGETHER(tiles) for (int64_t n = 0; n < N; n += TOKENS) switch (least(TOKENS, N - n)) { \
+        case 1: put(m, is_int8, x, n, o, y, stride, adds, tiles, 1); break; \
+        case 2: put(m, is_int8, x, n, o, y, stride, adds, tiles, 2); break; \
+        case 3: put(m, is_int8, x, n, o, y, stride, adds, tiles, 3); break; \
+        default: put(m, is_int8, x, n, o, y, stride, adds, tiles, 4); }
     int64_t o = from;
-    for (; fours && o + 2 <= to; o += 2)
-        for (int64_t n = 0; n < fours; n += 4) {
-            dot_2x4(w + o * in, in, x->f + n * x->stride, x->stride, r);
-            for (int k = 0; k < 4; k++) { PUT(n + k, o, r[k]) PUT(n + k, o + 1, r[4 + k]) }
-        }
-    for (; fours && o < to; o++)
-        for (int64_t n = 0; n < fours; n++) PUT(n, o, dot(w + o * in, in, x->f + n * x->stride))
-    for (int64_t n = fours; n < N; n++) {
-        for (o = from; o + 4 <= to; o += 4) {
-            dot_4x1(w + o * in, in, x->f + n * x->stride, r);
-            for (int k = 0; k < 4; k++) PUT(n, o + k, r[k])
-        }
-        for (; o < to; o++) PUT(n, o, dot(w + o * in, in, x->f + n * x->stride))
+    if (is_int8) {
+        is_int8 = 1; /* known to the compiler from here on */
+        for (; o + BYTE_TILES <= to; o += BYTE_TILES) TOGETHER(BYTE_TILES)
+        for (; o < to; o++) TOGETHER(1)
+    } else {
+        for (; o + FLOAT_TILES <= to; o += FLOAT_TILES) TOGETHER(FLOAT_TILES)
+        for (; o < to; o++) TOGETHER(1)
     }
 }
 
-/* What goes into a product: rows of `width` floats, padded, and where weights are int8 in int8 too. */
-static void quantize(Inputs *x, int64_t N, int64_t width) {
-    const int64_t in = padded(width);
-    for (int64_t n = 0; n < N; n++)
-        for (int64_t i = 0; i < in; i += 32) {
-            const float *f = x->f + n * x->stride + i;
-            int8_t *q = x->q + n * x->stride + i;
-            float most = 0;
-            for (int k = 0; k < 32; k++) most = fabsf(f[k]) > most ? fabsf(f[k]) : most;
-            const float back = most > 0 ? 127.0f / most : 0.0f;
-            for (int k = 0; k < 32; k++) q[k] = (int8_t)(int32_t)rintf(f[k] * back);
-            x->scale[n * (x->stride / 32) + i / 32] = most / 127.0f;
-        }
-}
+INLINE int64_t tiles_of(const Matrix *m) { return (m->out + WIDE - 1) / WIDE; }
 
-static void fill(Inputs *x, int is_int8, const float *from, int64_t N, int64_t width, int64_t stride) {
-    const int64_t in = padded(width);
-    for (int64_t n = 0; n < N; n++) {
-        memcpy(x->f + n * x->stride, from + n * stride, width * sizeof(float));
-        memset(x->f + n * x->stride + width, 0, (in - width) * sizeof(float));
+/* Row n of what goes into a product of int8: bytes, with a scale for each block. */
+static void quantize(const Inputs *x, int64_t n, int64_t width) {
+    const int64_t in = filled_up(width, BLOCK), blocks = x->stride / BLOCK;
+    memset(x->f + n * x->stride + width, 0, (in - width) * sizeof(float));
+    for (int64_t i = 0; i < in; i += BLOCK) {
+        const float *f = x->f + n * x->stride + i;
+        int8_t *q = x->q + n * x->stride + i;
+        float most = 0;
+        int32_t sum = 0;
+        for (int k = 0; k < BLOCK; k++) most = fabsf(f[k]) > most ? fabsf(f[k]) : most;
+        const float back = most > 0 ? 127.0f / most : 0.0f;
+        for (int k = 0; k < BLOCK; k++) sum += q[k] = (int8_t)(int32_t)rintf(f[k] * back);
+        x->scale[n * blocks + i / BLOCK] = most / 127.0f;
+        x->shift[n * blocks + i / BLOCK] = -OFFSET * sum;
     }
-    if (is_int8) quantize(x, N, width);
 }
 
 static void normalize(float *to, const float *from, const float *weight, int64_t width, float eps) {
@@ -176,15 +198,6 @@ static void normalize(float *to, const float *from, const float *weight, int64_t
     for (int64_t i = 0; i < width; i++) squares += from[i] * from[i];
     const float r = 1.0f / sqrtf(squares / (float)width + eps);
     for (int64_t i = 0; i < width; i++) to[i] = from[i] * r * weight[i];
-}
-
-static void fill_normalized(Inputs *x, int is_int8, const float *from, const float *weight, int64_t N, int64_t width, float eps) {
-    const int64_t in = padded(width);
-    for (int64_t n = 0; n < N; n++) {
-        normalize(x->f + n * x->stride, from + n * width, weight, width, eps);
-        memset(x->f + n * x->stride + width, 0, (in - width) * sizeof(float));
-    }
-    if (is_int8) quantize(x, N, width);
 }
 
 /* --- attention ---------------------------------------------------------------------------------------------------- */
@@ -198,62 +211,72 @@ static void rotate(float *x, const float *cos, const float *sin, int64_t D) {
 }
 
 /* Queries and keys of one group of heads of a token: normalised, turned, and the keys and values put into the cache. */
-static void remember(const Model *m, const Layer *l, float *qkv, int64_t group, int64_t position, float *k, float *v) {
+static void remember(const Model *m, const Layer *l, float *qkv, int64_t group, int64_t position, float *k, float *v, int64_t room) {
     const int64_t D = m->D, G = m->H / m->K;
-    const float *cos = m->cos + position * (D / 2), *sin = m->sin + position * (D / 2);
+    const float *cos = m->cos + position * (D / 2), *sin = m->sin + position * (D / 2), scale = 1.0f / sqrtf((float)D);
     for (int64_t h = group * G; h < (group + 1) * G; h++) {
-        if (l->q_norm) normalize(qkv + h * D, qkv + h * D, l->q_norm, D, m->eps);
-        rotate(qkv + h * D, cos, sin, D);
+        float *query = qkv + h * D;
+        if (l->q_norm) normalize(query, query, l->q_norm, D, m->eps);
+        rotate(query, cos, sin, D);
+        for (int64_t i = 0; i < D; i++) query[i] *= scale;
     }
-    float *key = qkv + (m->H + group) * D;
+    float *key = qkv + (m->H + group) * D, *value = qkv + (m->H + m->K + group) * D;
     if (l->k_norm) normalize(key, key, l->k_norm, D, m->eps);
     rotate(key, cos, sin, D);
-    memcpy(k + position * D, key, D * sizeof(float));
-    memcpy(v + position * D, qkv + (m->H + m->K + group) * D, D * sizeof(float));
+    for (int64_t i = 0; i < D; i++) k[(position / WIDE * D + i) * WIDE + position % WIDE] = key[i];
+    for (int64_t i = 0; i < D; i++) v[(i / WIDE * room + position) * WIDE + i % WIDE] = value[i];
 }
 
-/* softmax(q k / sqrt(D)) v over the S positions of one head. */
-static void attend(const float *q, const float *k, const float *v, int64_t S, int64_t D, float *scores, float *y) {
-    const float scale = 1.0f / sqrtf((float)D);
-    float most = -INFINITY, total = 0;
-    for (int64_t s = 0; s < S; s++) {
-        float sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t i = 0; i < D; i++) sum += q[i] * k[s * D + i];
-        scores[s] = sum * scale;
-        most = scores[s] > most ? scores[s] : most;
-    }
-    for (int64_t s = 0; s < S; s++) scores[s] = exponential(scores[s] - most);
+/* softmax(q k) v over S positions, of the G heads that share keys and values. */
+static void attend(float *q, const float *k, const float *v, int64_t G, int64_t S, int64_t D, int64_t room, float *scores, float *y) {
+    const Matrix keys = {k, 0, 0, S, D, D}, values = {v, 0, 0, D, S, room};
+    const Inputs queries = {q, 0, 0, 0, D}, shares = {scores, 0, 0, 0, room};
+    multiply(&keys, 0, &queries, G, 0, tiles_of(&keys), scores, room, 0);
+    for (int64_t g = 0; g < G; g++) {
+        float most = -INFINITY, total = 0, *row = scores + g * room;
+        for (int64_t s = 0; s < S; s++) most = row[s] > most ? row[s] : most;
+        for (int64_t s = 0; s < S; s++) row[s] = exponential(row[s] - most);
 #pragma omp simd reduction(+ : total)
-    for (int64_t s = 0; s < S; s++) total += scores[s];
-    for (int64_t i = 0; i < D; i++) y[i] = 0;
-    for (int64_t s = 0; s < S; s++)
-        for (int64_t i = 0; i < D; i++) y[i] += scores[s] * v[s * D + i];
-    for (int64_t i = 0; i < D; i++) y[i] /= total;
+        for (int64_t s = 0; s < S; s++) total += row[s];
+        const float whole = 1.0f / total;
+        for (int64_t s = 0; s < S; s++) row[s] *= whole;
+    }
+    multiply(&values, 0, &shares, G, 0, tiles_of(&values), y, D, 0);
 }
 
 /* --- all of it ---------------------------------------------------------------------------------------------------- */
 
 static int64_t widest(const Model *m) {
     int64_t most = m->C > m->F ? m->C : m->F;
-    return padded(m->H * m->D > most ? m->H * m->D : most);
+    return filled_up(m->H * m->D > most ? m->H * m->D : most, BLOCK);
 }
+
+static int64_t inputs_floats(const Model *m, int64_t N) { return N * widest(m) * (BLOCK + BLOCK / 4 + 2) / BLOCK; }
+
+static Inputs inputs_at(const Model *m, int64_t N, float *memory) {
+    const int64_t wide = widest(m), all = N * wide;
+    float *scale = memory + all + all / 4;
+    return (Inputs){memory, (int8_t *)(memory + all), scale, (int32_t *)(scale + all / BLOCK), wide};
+}
+
+static int64_t own_floats(const Model *m) { return inputs_floats(m, 1) + m->H / m->K * filled_up(m->positions, WIDE) + WIDE; }
 
 /* Floats of room that `advance` asks for: shared by its threads, then for each of them. */
 int64_t room(const Model *m, int64_t N) {
-    const int64_t shared = N * (m->C + (m->H + 2 * m->K) * m->D + m->H * m->D + 2 * m->F);
-    const int64_t own = N * widest(m) + N * widest(m) / 4 + N * widest(m) / 32 + m->positions;
-    return shared + m->threads * (own + 64) + 64;
+    const int64_t shared = N * (m->C + (m->H + 2 * m->K) * m->D + m->H * m->D + 2 * m->F) + inputs_floats(m, N);
+    return shared + m->threads * own_floats(m);
 }
 
-/* Put N tokens through the model. `cache` is K and V of each layer: [L][2][rows][K][positions][D]. The logits of the tokens
- * `wanted` (their places among the N) go to `logits`. Returns nothing: what may be wrong is checked before it is called. */
+/* Put N tokens through the model. `cache` has for each layer, row and key/value head its keys [positions/16][D][16] and its
+ * values [D/16][positions][16]. The logits of the tokens `wanted` (their places among the N) go to `logits`. Returns
+ * nothing: what may be wrong is checked before it is called. */
 void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows, const int64_t *at, float *cache,
              int64_t cache_rows, int64_t cache_positions, int64_t wanted_count, const int64_t *wanted, float *logits, float *memory) {
-    const int64_t C = m->C, H = m->H, K = m->K, D = m->D, F = m->F, W = (H + 2 * K) * D, wide = widest(m);
-    const int is_int8 = (int)m->is_int8;
-    float *x = memory, *qkv = x + N * C, *gathered = qkv + N * W, *gate_up = gathered + N * H * D, *own = gate_up + N * 2 * F;
-    const int64_t own_floats = N * wide + N * wide / 4 + N * wide / 32 + m->positions + 64;
+    const int64_t C = m->C, H = m->H, K = m->K, D = m->D, F = m->F, W = (H + 2 * K) * D, G = H / K;
+    const int64_t head_keys = cache_positions * D, head_floats = head_keys + cache_positions * filled_up(D, WIDE);
+    const int is_int8 = (int)m->is_int8, alone = N == 1;
+    float *x = memory, *qkv = x + N * C, *gathered = qkv + N * W, *gate_up = gathered + N * H * D;
+    float *together = gate_up + N * 2 * F, *own = together + inputs_floats(m, N);
 #ifdef _OPENMP
 #pragma omp parallel num_threads((int)m->threads) if (m->threads > 1)
 #endif
@@ -265,53 +288,66 @@ void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows,
         const int64_t me = 0, all = 1;
 #define WAIT
 #endif
-#define FROM(count) ((count) * me / all / 2 * 2)
-#define TO(count) (me + 1 == all ? (count) : (count) * (me + 1) / all / 2 * 2)
-        float *mine = own + me * own_floats;
-        Inputs in = {mine, (int8_t *)(mine + N * wide), mine + N * wide + N * wide / 4, wide};
-        float *scores = in.scale + N * wide / 32;
+/* What is done to each token by itself is shared out, or for a single one done by each thread: cheaper than to wait. */
+#define EACH_TOKEN(count) for (int64_t n = alone ? 0 : me; n < (count); n += alone ? 1 : all)
+#define READY if (!alone) { WAIT }
+#define SHARE(matrix) tiles_of(matrix) * me / all, tiles_of(matrix) * (me + 1) / all
+#define HEADS(unit) for (int64_t unit = me; unit < N * K; unit += all)
+        float *mine = own + me * own_floats(m), *scores = mine + inputs_floats(m, 1);
+        const Inputs in = alone ? inputs_at(m, 1, mine) : inputs_at(m, N, together);
         for (int64_t n = me; n < N; n += all) memcpy(x + n * C, m->embedding + ids[n] * C, C * sizeof(float));
         WAIT
         for (int64_t layer = 0; layer < m->L; layer++) {
             const Layer *l = m->layers + layer;
-            const int64_t of_head = cache_positions * D, of_row = K * of_head;
-            float *k = cache + 2 * layer * cache_rows * of_row, *v = k + cache_rows * of_row;
+            float *of_layer = cache + layer * cache_rows * K * head_floats;
 
-            fill_normalized(&in, is_int8, x, l->norm, N, C, m->eps);
-            multiply(&l->qkv, is_int8, &in, N, FROM(W), TO(W), qkv, W, 0);
-            WAIT
-            for (int64_t unit = me; unit < N * K; unit += all) {
-                const int64_t n = unit / K, g = unit % K, place = rows[n] * of_row + g * of_head;
-                remember(m, l, qkv + n * W, g, at[n], k + place, v + place);
+            EACH_TOKEN(N) {
+                normalize(in.f + n * in.stride, x + n * C, l->norm, C, m->eps);
+                if (is_int8) quantize(&in, n, C);
             }
-            if (N > 1) { WAIT } /* tokens of one pass may look at each other; alone, a thread has what it needs */
-            for (int64_t unit = me; unit < N * K; unit += all) {
-                const int64_t n = unit / K, g = unit % K, place = rows[n] * of_row + g * of_head;
-                for (int64_t h = g * (H / K); h < (g + 1) * (H / K); h++)
-                    attend(qkv + n * W + h * D, k + place, v + place, at[n] + 1, D, scores, gathered + (n * H + h) * D);
+            READY
+            multiply(&l->qkv, is_int8, &in, N, SHARE(&l->qkv), qkv, W, 0);
+            WAIT
+            HEADS(unit) {
+                float *k = of_layer + (rows[unit / K] * K + unit % K) * head_floats;
+                remember(m, l, qkv + unit / K * W, unit % K, at[unit / K], k, k + head_keys, cache_positions);
+            }
+            READY /* tokens of one pass may look at each other; alone, a thread has what it needs */
+            HEADS(unit) {
+                const int64_t n = unit / K, h = unit % K * G;
+                const float *k = of_layer + (rows[n] * K + unit % K) * head_floats;
+                attend(qkv + n * W + h * D, k, k + head_keys, G, at[n] + 1, D, cache_positions, scores, gathered + (n * H + h) * D);
             }
             WAIT
-            fill(&in, is_int8, gathered, N, H * D, H * D);
-            multiply(&l->o, is_int8, &in, N, FROM(C), TO(C), x, C, 1);
+            EACH_TOKEN(N) {
+                memcpy(in.f + n * in.stride, gathered + n * H * D, H * D * sizeof(float));
+                if (is_int8) quantize(&in, n, H * D);
+            }
+            READY
+            multiply(&l->o, is_int8, &in, N, SHARE(&l->o), x, C, 1);
             WAIT
-            fill_normalized(&in, is_int8, x, l->mlp_norm, N, C, m->eps);
-            multiply(&l->gate_up, is_int8, &in, N, FROM(2 * F), TO(2 * F), gate_up, 2 * F, 0);
+            EACH_TOKEN(N) {
+                normalize(in.f + n * in.stride, x + n * C, l->mlp_norm, C, m->eps);
+                if (is_int8) quantize(&in, n, C);
+            }
+            READY
+            multiply(&l->gate_up, is_int8, &in, N, SHARE(&l->gate_up), gate_up, 2 * F, 0);
             WAIT
-            for (int64_t n = 0; n < N; n++) { /* each thread for itself: cheaper than to wait for the others */
+            EACH_TOKEN(N) {
                 const float *gate = gate_up + n * 2 * F, *up = gate + F;
-                float *to = in.f + n * wide;
+                float *to = in.f + n * in.stride;
                 for (int64_t i = 0; i < F; i++) to[i] = gate[i] / (1.0f + exponential(-gate[i])) * up[i];
-                memset(to + F, 0, (padded(F) - F) * sizeof(float));
+                if (is_int8) quantize(&in, n, F);
             }
-            if (is_int8) quantize(&in, N, F);
-            multiply(&l->down, is_int8, &in, N, FROM(C), TO(C), x, C, 1);
+            READY
+            multiply(&l->down, is_int8, &in, N, SHARE(&l->down), x, C, 1);
             WAIT
         }
-        for (int64_t i = 0; i < wanted_count; i++) {
-            normalize(in.f + i * wide, x + wanted[i] * C, m->final_norm, C, m->eps);
-            memset(in.f + i * wide + C, 0, (padded(C) - C) * sizeof(float));
+        EACH_TOKEN(wanted_count) {
+            normalize(in.f + n * in.stride, x + wanted[n] * C, m->final_norm, C, m->eps);
+            if (is_int8) quantize(&in, n, C);
         }
-        if (is_int8) quantize(&in, wanted_count, C);
-        multiply(&m->head, is_int8, &in, wanted_count, FROM(m->V), TO(m->V), logits, m->V, 0);
+        READY
+        multiply(&m->head, is_int8, &in, wanted_count, SHARE(&m->head), logits, m->V, 0);
     }
 }

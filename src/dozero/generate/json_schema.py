@@ -90,7 +90,7 @@ class JsonConstraint:
 
     def _is_whole(self) -> bool:
         """Whether the text is complete and what may follow can only be more of it."""
-        return self._matcher.is_accepting() or self._matcher.is_stopped() and not self._matcher.is_error()
+        return self._matcher.is_accepting() or (self._matcher.is_stopped() and not self._matcher.is_error())
 
     def _nearest_to_the_end(self, allowed: list[int], draws: random.Random) -> int:
         words = {self._tokens[i]: i for i in allowed if i != END_ID}

@@ -30,14 +30,16 @@ from dozero.model.transformer import Block, Transformer, rope_tables
 from dozero.settings import ModelConfig
 
 PRECISIONS = ("float32", "int8")
-TOKENS_AT_ONCE = 64
+TOKENS_AT_ONCE = 128
+WIDE, BLOCK = 16, 32
+"""Outputs of a tile, and int8 inputs that share a scale, as decoder.c has them."""
 SMALL_BYTES = 3_000_000
 """Below so many bytes of weights a second thread costs more waiting than it saves work."""
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = (
     *("-O3", "-march=native", "-std=gnu11", "-shared", "-fPIC"),
     # Not -ffast-math: it would add in another order from place to place, and round tiny numbers to zero in all the process.
-    *("-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
+    *("-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi"),
 )
 
 
@@ -51,11 +53,29 @@ def int8_rows(weight: Float[Tensor, "O I"]) -> tuple[Int[Tensor, "O I"], Float[T
     return (weight / scale[:, None]).round().to(torch.int8), scale
 
 
+def in_tiles(weight: Tensor) -> Tensor:
+    """Return a matrix (O I) as decoder.c reads it: tiles of 16 outputs, in them one input (int8: four) after another.
+
+    >>> in_tiles(torch.arange(16.0)[:, None] + torch.tensor([0.0, 0.5])).shape
+    torch.Size([1, 2, 16, 1])
+    """
+    is_int8 = weight.dtype == torch.int8
+    outputs, inputs = weight.shape
+    padded = torch.nn.functional.pad(weight, (0, -inputs % (BLOCK if is_int8 else 1), 0, -outputs % WIDE))
+    tiles = padded.view(padded.shape[0] // WIDE, WIDE, -1, 4 if is_int8 else 1)
+    return tiles.transpose(1, 2).contiguous()
+
+
+def _filled_up(number: int, size: int) -> int:
+    return -(-number // size) * size
+
+
 @dataclass
 class NativeCache:
     """Keys and values of texts that may differ in length; a row of ours lies in one slot of the data."""
 
-    data: Float[Tensor, "L 2 slots K S D"]
+    data: Float[Tensor, "L slots K head"]
+    positions: int
     slots: list[int]
     lengths: list[int]
 
@@ -85,7 +105,8 @@ class Decoder:
     def prefill(self, ids: Int[Tensor, "B T"], positions: int) -> tuple[NativeCache, Float[Tensor, "B V"]]:
         """Return a cache with room for so many positions that holds the ids, and the logits of what comes next."""
         rows = ids.shape[0]
-        cache = NativeCache(self._room(rows, positions), list(range(rows)), [0] * rows)
+        room = _filled_up(positions, WIDE)
+        cache = NativeCache(self._room(rows, room), room, list(range(rows)), [0] * rows)
         return cache, self._run(ids, cache, only_last=True)
 
     def advance(self, ids: Int[Tensor, "B T"], cache: NativeCache) -> Float[Tensor, "B T V"]:
@@ -97,28 +118,29 @@ class Decoder:
         lengths = [caches[c].lengths[row] for c, row in rows]
         first = caches[rows[0][0]]
         if {c for c, _ in rows} == {rows[0][0]} and len(set(rows)) == len(rows):
-            return NativeCache(first.data, [first.slots[row] for _, row in rows], lengths)
-        data = self._room(len(rows), first.data.shape[4])
+            return NativeCache(first.data, first.positions, [first.slots[row] for _, row in rows], lengths)
+        data = self._room(len(rows), first.positions)
         for slot, (c, row) in enumerate(rows):
-            data[:, :, slot, :, : lengths[slot]] = caches[c].data[:, :, caches[c].slots[row], :, : lengths[slot]]
-        return NativeCache(data, list(range(len(rows))), lengths)
+            data[:, slot] = caches[c].data[:, caches[c].slots[row]]
+        return NativeCache(data, first.positions, list(range(len(rows))), lengths)
 
     def forget(self, cache: NativeCache, tokens: int) -> None:
         """Take the last so many tokens out of the cache again."""
         cache.lengths = [length - tokens for length in cache.lengths]
 
-    def _room(self, rows: int, positions: int) -> Float[Tensor, "L 2 slots K S D"]:
+    def _room(self, rows: int, positions: int) -> Float[Tensor, "L slots K head"]:
+        """Return room for keys and values of rows; zeros, as what is not yet written is read and multiplied by nothing."""
         c = self.config
-        return torch.empty(c.n_layers, 2, rows, c.n_kv_heads, positions, c.head_dim)
+        return torch.zeros(c.n_layers, rows, c.n_kv_heads, positions * (c.head_dim + _filled_up(c.head_dim, WIDE)))
 
     def _run(self, ids: Int[Tensor, "B T"], cache: NativeCache, *, only_last: bool) -> Float[Tensor, "N V"]:
         """Run the tokens in portions: those of a row in order, so that each finds those before it in the cache."""
         B, T = ids.shape
-        tokens, positions = ids.flatten().tolist(), cache.data.shape[4]
+        tokens = ids.flatten().tolist()
         slots = [slot for slot in cache.slots for _ in range(T)]
         places = [length + t for length in cache.lengths for t in range(T)]
         assert len(cache.slots) == B, "a row of ids for each of the cache"
-        assert max(places) < positions <= self.config.max_seq_len, f"cache holds {positions} positions"
+        assert max(places) < min(cache.positions, self.config.max_seq_len), f"cache holds {cache.positions} positions"
         assert 0 <= min(tokens) <= max(tokens) < self.vocab_size, "ids of tokens"
         wanted = [n for n in range(B * T) if not only_last or n % T == T - 1]
         logits = torch.empty(len(wanted), self.vocab_size)
@@ -126,13 +148,19 @@ class Decoder:
         for start in range(0, B * T, TOKENS_AT_ONCE):
             end = min(start + TOKENS_AT_ONCE, B * T)
             here = [n - start for n in wanted[done : done + end - start] if n < end]
-            self._call(tokens[start:end], slots[start:end], places[start:end], cache.data, here, logits[done:])
+            self._call(tokens[start:end], slots[start:end], places[start:end], cache, here, logits[done:])
             done += len(here)
         cache.lengths = [length + T for length in cache.lengths]
         return logits
 
     def _call(
-        self, tokens: list[int], slots: list[int], places: list[int], data: Tensor, wanted: list[int], logits: Tensor
+        self,
+        tokens: list[int],
+        slots: list[int],
+        places: list[int],
+        cache: NativeCache,
+        wanted: list[int],
+        logits: Tensor,
     ) -> None:
         N = len(tokens)
         model = self.single if self.weight_bytes * N < SMALL_BYTES else self.threaded
@@ -140,7 +168,7 @@ class Decoder:
         many = ctypes.c_int64 * N
         self.library.advance(
             model, N, many(*tokens), many(*slots), many(*places),
-            data.data_ptr(), data.shape[2], data.shape[4],
+            cache.data.data_ptr(), cache.data.shape[1], cache.positions,
             len(wanted), (ctypes.c_int64 * max(1, len(wanted)))(*wanted), logits.data_ptr(), memory.data_ptr(),
         )  # fmt: skip
 
@@ -158,21 +186,19 @@ def make_decoder(model: Transformer, precision: str = "float32") -> Decoder | No
     def vector(tensor: Tensor | None) -> int:
         if tensor is None:
             return 0
-        keeps.append(kept := tensor.detach().float().cpu().contiguous().clone())
+        flat = tensor.detach().float().cpu().flatten()
+        keeps.append(kept := torch.nn.functional.pad(flat, (0, -len(flat) % WIDE)).clone())
         return kept.data_ptr()
 
     def matrix(*linears: torch.nn.Linear) -> bytes:
         nonlocal read_bytes
         weight = torch.cat([linear.weight.detach().float().cpu() for linear in linears])
-        biases = [linear.bias.detach() for linear in linears if linear.bias is not None]
-        padded = torch.nn.functional.pad(weight, (0, -weight.shape[1] % 32))
-        scale = None
-        if is_int8:
-            padded, scale = int8_rows(padded)
-        keeps.append(padded := padded.contiguous())
-        read_bytes += padded.nbytes
-        addresses = padded.data_ptr(), vector(scale), vector(torch.cat(biases) if biases else None)
-        return struct.pack("@3P2q", *addresses, *weight.shape)
+        bias = torch.cat([linear.bias.detach() for linear in linears]) if linears[0].bias is not None else None
+        values, scale = int8_rows(weight) if is_int8 else (weight, None)
+        keeps.append(tiles := in_tiles(values))
+        read_bytes += values.nbytes
+        room = tiles.numel() // _filled_up(len(weight), WIDE)
+        return struct.pack("@3P3q", tiles.data_ptr(), vector(scale), vector(bias), *weight.shape, room)
 
     for block in model.model.layers:
         assert isinstance(block, Block)
