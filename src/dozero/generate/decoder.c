@@ -19,6 +19,7 @@
 #include <omp.h>
 #endif
 
+#define UNROLLED _Pragma("GCC unroll 16")
 #define INLINE static inline __attribute__((always_inline))
 #define WIDE 16
 #define BLOCK 32 /* inputs that share a scale where they are int8 */
@@ -29,7 +30,7 @@ enum { FLOAT_TILES = 4, BYTE_TILES = 2 }; /* as many sums as there are registers
 enum { FLOAT_TILES = 1, BYTE_TILES = 1 };
 #endif
 
-typedef float floats __attribute__((vector_size(64), aligned(4)));
+typedef float floats __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int32_t ints __attribute__((vector_size(64), aligned(4)));
 typedef struct { const void *weight; const float *scale, *bias; int64_t out, in, room; } Matrix; /* room: inputs of a tile */
 typedef struct { const float *norm, *q_norm, *k_norm, *mlp_norm; Matrix qkv, o, gate_up, down; } Layer;
@@ -46,7 +47,9 @@ INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 INLINE int64_t filled_up(int64_t n, int64_t size) { return (n + size - 1) / size * size; }
 
-INLINE floats load(const float *p) { floats a; memcpy(&a, p, sizeof a); return a; }
+INLINE floats load(const float *p) { return *(const floats *)p; }
+
+INLINE void store(float *p, floats a) { *(floats *)p = a; }
 
 /* e to the x: 2^n times a polynomial of the rest, within 2e-7 of it; no branch, so that compilers do many at once. */
 INLINE float exponential(float x) {
@@ -72,13 +75,13 @@ INLINE float exponential(float x) {
 /* The sums of `tiles` tiles for `tokens` tokens, side by side in registers: both numbers are known to the compiler. */
 INLINE void sum_floats(floats *sums, const float *w, int64_t tile, const Inputs *x, int64_t n, int64_t in, int tiles, int tokens) {
     const float *from = x->f + n * x->stride;
-    floats sum[FLOAT_TILES * TOKENS] = {{0}};
     for (int64_t i = 0; i < in; i++)
+        UNROLLED
         for (int t = 0; t < tiles; t++) {
             const floats v = load(w + t * tile + i * WIDE);
-            for (int k = 0; k < tokens; k++) sum[t * TOKENS + k] += v * from[k * x->stride + i];
+            UNROLLED
+            for (int k = 0; k < tokens; k++) sums[t * TOKENS + k] += v * from[k * x->stride + i];
         }
-    memcpy(sums, sum, sizeof sum);
 }
 
 /* Add to each of 16 sums the products of four of its weights and the four bytes of x. Where the CPU takes the one as
@@ -114,44 +117,54 @@ INLINE ints add_fours(ints sum, const int8_t *w, int32_t x) {
 
 INLINE void sum_bytes(floats *sums, const int8_t *w, int64_t tile, const Inputs *x, int64_t n, int64_t in, int tiles, int tokens) {
     const int64_t blocks = x->stride / BLOCK;
-    floats sum[BYTE_TILES * TOKENS] = {{0}};
     for (int64_t b = 0; b < in / BLOCK; b++) {
         ints whole[BYTE_TILES * TOKENS];
+        UNROLLED
         for (int k = 0; k < tokens; k++)
+            UNROLLED
             for (int t = 0; t < tiles; t++) whole[t * TOKENS + k] = (ints){0} + x->shift[(n + k) * blocks + b];
         for (int i = 0; i < BLOCK; i += 4)
+            UNROLLED
             for (int k = 0; k < tokens; k++) {
                 int32_t four;
                 memcpy(&four, x->q + (n + k) * x->stride + b * BLOCK + i, sizeof four);
+                UNROLLED
                 for (int t = 0; t < tiles; t++)
                     whole[t * TOKENS + k] = add_fours(whole[t * TOKENS + k], w + t * tile + (b * BLOCK + i) * WIDE, four);
             }
+        UNROLLED
         for (int k = 0; k < tokens; k++)
+            UNROLLED
             for (int t = 0; t < tiles; t++)
-                sum[t * TOKENS + k] += __builtin_convertvector(whole[t * TOKENS + k], floats) * x->scale[(n + k) * blocks + b];
+                sums[t * TOKENS + k] += __builtin_convertvector(whole[t * TOKENS + k], floats) * x->scale[(n + k) * blocks + b];
     }
-    memcpy(sums, sum, sizeof sum);
 }
 
 /* The outputs of tiles from..from+tiles of a matrix for tokens n..n+tokens; y has `stride` floats for each token. */
 INLINE void put(const Matrix *m, int is_int8, const Inputs *x, int64_t n, int64_t from, float *y, int64_t stride, int adds, int tiles, int tokens) {
     floats sums[FLOAT_TILES * TOKENS];
     const int64_t tile = m->room * WIDE;
+    UNROLLED
+    for (int k = 0; k < FLOAT_TILES * TOKENS; k++) sums[k] = (floats){0};
     if (is_int8)
         sum_bytes(sums, (const int8_t *)m->weight + from * tile, tile, x, n, m->room, tiles, tokens);
     else
         sum_floats(sums, (const float *)m->weight + from * tile, tile, x, n, m->in, tiles, tokens);
+    UNROLLED
     for (int k = 0; k < tokens; k++)
+        UNROLLED
         for (int t = 0; t < tiles; t++) {
             const int64_t o = (from + t) * WIDE, count = least(WIDE, m->out - o);
             float *at = y + (n + k) * stride + o;
-            floats all = sums[t * TOKENS + k], old = {0};
+            floats all = sums[t * TOKENS + k];
             if (m->scale) all *= load(m->scale + o);
             if (m->bias) all += load(m->bias + o);
-            if (adds) memcpy(&old, at, count * sizeof(float));
-            all += old;
-            if (count == WIDE) memcpy(at, &all, sizeof all);
-            else memcpy(at, &all, count * sizeof(float));
+            if (count < WIDE) {
+                for (int i = 0; i < count; i++) at[i] = adds ? at[i] + all[i] : all[i];
+                continue;
+            }
+            if (adds) all += load(at);
+            store(at, all);
         }
 }
 
