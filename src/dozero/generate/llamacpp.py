@@ -85,7 +85,7 @@ def request_of(
         "top_p": config.top_p,
         "min_p": config.min_p,
         "repeat_penalty": config.repetition_penalty,
-        "repeat_last_n": -1,
+        "repeat_last_n": len(prompt.encode()) + config.max_tokens,  # all of the text: a token has a byte at least
         "presence_penalty": config.presence_penalty,
         "frequency_penalty": config.frequency_penalty,
         "logit_bias": [[token, bias] for token, bias in config.biases.items()],
