@@ -1,7 +1,6 @@
 """The compiled decoder against the model itself: logits for any shape, prompt and length, and the same tokens."""
 
-import shutil
-import subprocess
+import itertools
 
 import pytest
 import torch
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from dozero.generate import native
 from dozero.generate.batch import Request
+from dozero.generate.compiled import open_library
 from dozero.generate.engine import admit, step
 from dozero.generate.native import int8_rows, make_decoder
 from dozero.model.transformer import Transformer
@@ -17,7 +17,7 @@ from dozero.settings import GenerateConfig, ModelConfig
 
 V, CONTEXT, END = 37, 40, 0
 
-pytestmark = pytest.mark.skipif(native.open_library() is None, reason="no C compiler")
+pytestmark = pytest.mark.skipif(open_library() is None, reason="no C compiler")
 
 
 def random_model(seed=0, **shape):
@@ -60,7 +60,7 @@ def test_logits_are_those_of_the_full_forward(shape, family, group, seed, ids, d
     cuts = sorted({1, len(ids), *data.draw(st.lists(st.integers(1, len(ids)), max_size=4))})
     cache, logits = decoder.prefill(torch.tensor([ids[: cuts[0]]]), CONTEXT)
     rows = [logits]
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in itertools.pairwise(cuts):
         rows.append(decoder.advance(torch.tensor([ids[start:end]]), cache)[0])
     torch.testing.assert_close(torch.cat(rows), expected, rtol=1e-4, atol=1e-4)
 
@@ -170,44 +170,3 @@ def test_the_weights_that_a_token_reads_are_counted():
     values = 2 * (C * W + C * 32 + 3 * C * F) + C * V
     assert make_decoder(model).weight_bytes == 4 * values
     assert make_decoder(model, "int8").weight_bytes == values
-
-
-# --- compiling --------------------------------------------------------------------------------------------------------
-
-
-def test_it_is_compiled_once_and_without_a_compiler_there_is_none(tmp_path, monkeypatch):
-    monkeypatch.setenv("DOZERO_CACHE", str(tmp_path))
-    native.open_library.cache_clear()
-    try:
-        assert native.open_library() is not None
-        (made,) = (tmp_path / "native").iterdir()
-        before = made.stat().st_mtime_ns
-        native.open_library.cache_clear()
-        native.open_library()
-        assert made.stat().st_mtime_ns == before
-        monkeypatch.setattr(shutil, "which", lambda name: None)
-        native.open_library.cache_clear()
-        assert native.open_library() is None
-        assert make_decoder(random_model()) is None
-    finally:
-        native.open_library.cache_clear()
-
-
-def test_the_source_compiles_without_a_warning_also_where_there_is_no_avx2(tmp_path):
-    compiler = next(filter(None, map(shutil.which, native.COMPILERS)))
-    source = native.__file__.replace("native.py", "decoder.c")
-    for march in (native.FLAGS, tuple(flag for flag in native.FLAGS if flag != "-march=native")):
-        command = [
-            compiler,
-            *march,
-            "-fopenmp",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-o",
-            str(tmp_path / "d.so"),
-            source,
-            "-lm",
-        ]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr

@@ -8,8 +8,8 @@ from dozero.cli.language import narration
 # Under each key: Portuguese, then English.
 GENERATE_MESSAGES: dict[str, tuple[str, str]] = {
     "slower": (
-        "sem compilador C (gcc ou clang) nesta máquina: o modelo escreve pelo caminho mais lento",
-        "no C compiler (gcc or clang) on this machine: the model writes the slower way",
+        "sem um compilador C (gcc ou clang) que funcione nesta máquina: o modelo escreve pelo caminho mais lento",
+        "no C compiler (gcc or clang) that works on this machine: the model writes the slower way",
     ),
     "int8_costs": (
         "int8: {ours} bits por byte em texto que o modelo não viu; em float32 {exact} ({loss:+.2%})",

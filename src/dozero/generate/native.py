@@ -1,31 +1,21 @@
 """The model in the form that writes fastest on a CPU: `decoder.c`, compiled here, over weights laid out once.
 
-The C compiler of the machine makes it at its first use, in a second or two, into the cache folder; without one the
-model itself writes (`model/transformer.py`, the same tokens, slower). `Decoder` is plain data: joined matrices, and
-pointers to them as the C code reads them.
+Where there is no C compiler (`compiled.py`) the model itself writes: the same tokens, slower. `Decoder` is plain data:
+joined matrices, and pointers to them as the C code reads them.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
-import platform
-import shutil
 import struct
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import resources
-from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dozero.hardware import read_text
+from dozero.generate.compiled import open_library
 from dozero.model.transformer import Block, Transformer, rope_tables
 from dozero.settings import ModelConfig
 
@@ -35,12 +25,6 @@ WIDE, BLOCK = 16, 32
 """Outputs of a tile, and int8 inputs that share a scale, as decoder.c has them."""
 SMALL_BYTES = 3_000_000
 """Below so many bytes of weights a second thread costs more waiting than it saves work."""
-COMPILERS = ("cc", "gcc", "clang")
-FLAGS = (
-    *("-O3", "-march=native", "-std=gnu11", "-shared", "-fPIC"),
-    # Not -ffast-math: it would add in another order from place to place, and round tiny numbers to zero in all the process.
-    *("-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-Wno-psabi"),
-)
 
 
 def int8_rows(weight: Float[Tensor, "O I"]) -> tuple[Int[Tensor, "O I"], Float[Tensor, "O"]]:
@@ -223,53 +207,3 @@ def make_decoder(model: Transformer, precision: str = "float32") -> Decoder | No
 
     threads = torch.get_num_threads()
     return Decoder(config, model.vocab_size, read_bytes, library, structure(1), structure(threads), keeps)
-
-
-@cache
-def open_library() -> ctypes.CDLL | None:
-    """Return the compiled decoder.c, compiled now if this machine has not yet; None where that cannot be done."""
-    compiler = next((path for name in COMPILERS if (path := shutil.which(name))), None)
-    if compiler is None or platform.system() == "Windows":
-        return None
-    source = (resources.files("dozero") / "generate" / "decoder.c").read_text(encoding="utf-8")
-    folder = cache_folder()
-    file = folder / f"decoder-{_fingerprint(compiler, source)}.so"
-    try:
-        if not file.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            _compile(compiler, source, file)
-        library = ctypes.CDLL(str(file))
-    except (OSError, subprocess.SubprocessError):
-        return None
-    library.room.argtypes, library.room.restype = [ctypes.c_void_p, ctypes.c_int64], ctypes.c_int64
-    p, n = ctypes.c_void_p, ctypes.c_int64
-    library.advance.argtypes, library.advance.restype = [p, n, p, p, p, p, n, n, n, p, p, p], None
-    return library
-
-
-def cache_folder() -> Path:
-    """Return where what is compiled is kept: DOZERO_CACHE, else dozero under XDG_CACHE_HOME or ~/.cache."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("DOZERO_CACHE") or caches / "dozero") / "native"
-
-
-def _fingerprint(compiler: str, source: str) -> str:
-    """Return what tells apart the files of other sources, compilers and CPUs: `-march=native` is for this one."""
-    told = subprocess.run([compiler, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
-    flags = [line for line in read_text(Path("/proc/cpuinfo")).splitlines() if line.startswith(("flags", "Features"))]
-    about = (source, told, " ".join(FLAGS), platform.machine(), platform.processor(), *flags[:1])
-    return hashlib.sha256("\0".join(about).encode()).hexdigest()[:16]
-
-
-def _compile(compiler: str, source: str, file: Path) -> None:
-    """Compile to a file of another name and rename it, so that it is there whole or not at all; with OpenMP if there is."""
-    with tempfile.TemporaryDirectory(dir=file.parent) as name:
-        written, made = Path(name) / "decoder.c", Path(name) / "decoder.so"
-        written.write_text(source, encoding="utf-8")
-        for threads in (("-fopenmp",), ()):
-            command = [compiler, *FLAGS, *threads, "-o", str(made), str(written), "-lm"]
-            done = subprocess.run(command, capture_output=True, timeout=120, check=False)
-            if done.returncode == 0:
-                made.replace(file)
-                return
-        raise OSError(f"{compiler} cannot compile the decoder")
