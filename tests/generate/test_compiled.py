@@ -64,12 +64,14 @@ def test_what_others_can_write_is_not_opened(what, opened_anew):
 
 
 @needs_compiler
-def test_a_damaged_file_is_not_opened(opened_anew):
+def test_a_damaged_file_is_not_opened(opened_anew, tmp_path, monkeypatch):
     assert open_library() is not None
     (made,) = opened_anew.iterdir()
-    made.unlink()
-    made.write_bytes(b"not a library")
-    made.chmod(0o700)
+    damaged = tmp_path / "other" / "native" / made.name
+    damaged.parent.mkdir(parents=True, mode=0o700)
+    damaged.write_bytes(made.read_bytes()[:1000])
+    damaged.chmod(0o700)
+    monkeypatch.setenv("DOZERO_CACHE", str(tmp_path / "other"))
     open_library.cache_clear()
     assert open_library() is None
 

@@ -48,7 +48,7 @@ def test_what_is_not_asked_for_is_left_out():
 def test_a_file_that_is_no_gguf_or_broken_is_refused(content, tmp_path):
     file = tmp_path / "model.gguf"
     file.write_bytes(content)
-    with pytest.raises(ArtifactError, match="not a GGUF file|cannot open it"), LlamaCpp.open(file):
+    with pytest.raises(ArtifactError, match=r"not a GGUF file|cannot open it"), LlamaCpp.open(file):
         pass
 
 
@@ -87,5 +87,5 @@ def test_a_file_is_continued_by_the_settings():
             frequency_penalty=0.4, logit_bias=("12=-5",), stop=("fim",), max_tokens=9,
         )  # fmt: skip
         assert len(model.finish("Once", every).ids) == 9
-        with pytest.raises(DataError, match="llama.cpp refuses"):
+        with pytest.raises(DataError, match=r"llama\.cpp refuses"):
             model.finish("Once " * 9000, greedy)
