@@ -41,8 +41,8 @@ class Side:
 def words(quick: bool) -> Iterator[Claim]:
     """The model of `dozero hello`."""
     folder = _folder_of("words", 60)
-    yield from _compiled(folder, "hello", 30, quick)
-    yield from _against(folder, "hello", 30, quick, "float32", "float32", one=2.0, many=2.0)
+    yield from _compiled(folder, "hello", 24, quick)
+    yield from _against(folder, "hello", 24, quick, "float32", "float32", one=2.0, many=2.0)
 
 
 def stories(quick: bool) -> Iterator[Claim]:

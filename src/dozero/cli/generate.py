@@ -13,43 +13,27 @@ def generate(
     ),
     prompt: str = typer.Argument("", help="What the text begins with."),
     count: int = typer.Option(1, "-n", "--count", min=1, help="How many texts of each prompt."),
-    prompts_file: Path | None = typer.Option(
-        None, "--prompts-file", help="A prompt on each line, or JSON lines with a field prompt."
-    ),
+    prompts_file: Path | None = typer.Option(None, "--prompts-file", help="Lines, or JSON lines with prompt."),
     temperature: float | None = typer.Option(None, "--temperature", help="0 takes the likeliest; 1 draws as learned."),
     top_k: int | None = typer.Option(None, "--top-k", help="Draw from this many likeliest tokens; 0: all."),
     top_p: float | None = typer.Option(None, "--top-p", help="Draw from the likeliest that hold this probability."),
-    min_p: float | None = typer.Option(
-        None, "--min-p", help="Draw from those this fraction as likely as the likeliest."
-    ),
+    min_p: float | None = typer.Option(None, "--min-p", help="Draw from those this near the likeliest, 0 to 1."),
     repetition_penalty: float | None = typer.Option(
         None, "--repetition-penalty", help="Above 1: tokens of the prompt and the text so far become less likely."
     ),
-    presence_penalty: float | None = typer.Option(
-        None, "--presence-penalty", help="Taken off the logit of each token already written."
-    ),
-    frequency_penalty: float | None = typer.Option(
-        None, "--frequency-penalty", help="Taken off once for each time that it was written."
-    ),
+    presence_penalty: float | None = typer.Option(None, "--presence-penalty", help="Off tokens written."),
+    frequency_penalty: float | None = typer.Option(None, "--frequency-penalty", help="The same, each time."),
     logit_bias: list[str] | None = typer.Option(
         None, "--logit-bias", help="ID=NUMBER, added to the logit of a token; -100 rules it out. May be repeated."
     ),
-    stop: list[str] | None = typer.Option(
-        None, "--stop", help="End the text before this string. May be repeated; \\n is a line's end."
-    ),
+    stop: list[str] | None = typer.Option(None, "--stop", help="End before this; repeatable; \\n ends a line."),
     max_tokens: int | None = typer.Option(None, "--max-tokens", help="Longest continuation."),
-    speculate: int | None = typer.Option(
-        None, "--speculate", help="Tokens guessed ahead from earlier text: the same text, sooner where it repeats."
-    ),
+    speculate: int | None = typer.Option(None, "--speculate", help="Guess tokens ahead: same text, sooner."),
     seed: int = typer.Option(0, "--seed", help="Same seed, same text."),
     beams: int = typer.Option(0, "--beams", min=0, help="Search the likeliest texts with so many beams; -n of them."),
     length_penalty: float = typer.Option(1.0, "--length-penalty", help="With --beams: above 0 favours longer texts."),
-    json_schema: Path | None = typer.Option(
-        None, "--json-schema", help="Write JSON that is valid by the schema in this file."
-    ),
-    why: bool = typer.Option(
-        False, "--why", help="Show for each token the likeliest candidates and which rule cut which."
-    ),
+    json_schema: Path | None = typer.Option(None, "--json-schema", help="Write JSON of this file's schema."),
+    why: bool = typer.Option(False, "--why", help="Show the likeliest candidates and what cut which."),
     compare: str = typer.Option(
         "", "--compare", help="Rules side by side: greedy,t=0.8,top_p=0.9 or t=0.8+min_p=0.05."
     ),
