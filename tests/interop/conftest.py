@@ -1,5 +1,6 @@
 """Models and tokenizers of others, made by the libraries that make them, small and with random weights."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -56,8 +57,34 @@ def _randomized(model, seed=0):
     return model.eval()
 
 
+def _pieces(style):
+    """A tokenizer as Llama 2 has it: merges learned by the library, put together by transformers as it does now or did."""
+    made = tokenizers.Tokenizer(models.BPE())
+    made.normalizer = normalizers.Replace(" ", "▁")
+    made.train_from_iterator(
+        [word for story in STORIES for word in story.replace(" ", "  ").split(" ") if word and word.isalpha()],
+        trainers.BpeTrainer(vocab_size=500, special_tokens=[], show_progress=False),
+    )
+    tree = json.loads(made.to_str())["model"]
+    spaced = {name for name in tree["vocab"] if len(name) == 1}
+    names = ["<unk>", "<s>", "</s>", *(f"<0x{b:02X}>" for b in range(256)), "▁", *tree["vocab"]]
+    merges = [tuple(merge) for merge in tree["merges"]]
+    for letter in sorted(spaced):  # words with the space before them, as SentencePiece learns them
+        names.append("▁" + letter)
+        merges.append(("▁", letter))
+    vocab = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    whole = transformers.LlamaTokenizer(vocab=vocab, merges=merges)
+    library = tokenizers.Tokenizer.from_str(whole.backend_tokenizer.to_str())
+    if style == "pieces of old":
+        library.pre_tokenizer = None
+        library.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    return library
+
+
 def _library_tokenizer(style):
     """A tokenizer as the families have it, trained by the library on our stories."""
+    if style.startswith("pieces"):
+        return _pieces(style)
     made = tokenizers.Tokenizer(models.BPE(ignore_merges=style == "llama3"))
     bytes_alone = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     gpt2 = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -92,6 +119,8 @@ def _write_tokenizer(style, folder, template=""):
         "qwen2": {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"},
         "llama3": {"bos_token": "<|begin_of_text|>", "eos_token": "<|end_of_text|>"},
         "gpt2": {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"},
+        "pieces": {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
+        "pieces of old": {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
     }[style]
     fast = transformers.PreTrainedTokenizerFast(tokenizer_object=_library_tokenizer(style), **roles)
     if template:
@@ -118,7 +147,7 @@ def others():
     """What makes tokenizers and models of others: their styles, shapes, templates and texts, and functions that write."""
     return SimpleNamespace(
         write_tokenizer=_write_tokenizer, write_model=_write_model, randomized=_randomized, shapes=SHAPES, texts=TEXTS,
-        stories=STORIES, styles=("smollm", "qwen2", "llama3", "gpt2"), chatml=CHATML, brackets=BRACKETS,
+        stories=STORIES, styles=("smollm", "qwen2", "llama3", "gpt2", "pieces", "pieces of old"), chatml=CHATML, brackets=BRACKETS,
     )  # fmt: skip
 
 

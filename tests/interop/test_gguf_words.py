@@ -16,7 +16,14 @@ from dozero.tokenizer.imported import read_parts, take_parts
 from dozero.tokenizer.tokenizer import of_parts, tree_of
 
 WHERE = Path("t.gguf")
-RULES = {"smollm": "smollm", "qwen2": "qwen2", "llama3": "llama-bpe", "gpt2": "gpt-2"}
+RULES = {
+    "smollm": "smollm",
+    "qwen2": "qwen2",
+    "llama3": "llama-bpe",
+    "gpt2": "gpt-2",
+    "pieces": "default",
+    "pieces of old": "default",
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +37,7 @@ def tokenizers_of_all(others, ours, tmp_path_factory):
     return made
 
 
-STYLES = ("char", "bpe", "smollm", "qwen2", "llama3", "gpt2")
+STYLES = ("char", "bpe", "smollm", "qwen2", "llama3", "gpt2", "pieces", "pieces of old")
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -39,6 +46,8 @@ def test_llama_cpp_cuts_text_into_the_same_tokens(style, tokenizers_of_all, othe
     model = others.randomized(_model_for(tokenizer))
     write_gguf(model, tokenizer, tmp_path / "m.gguf", "f32")
     texts = others.stories[:10] + list(others.texts) if style != "char" else ["coração", "mãe 日本 a b.", "  a"]
+    if style == "pieces":  # a space before it counts there for the one that SentencePiece and llama.cpp put on top
+        texts = [text for text in texts if not text.startswith(" ")]
     with LlamaCppEngine.open(tmp_path / "m.gguf", tokenizer, 256) as engine:
         for text in texts:
             assert engine.encode(text) == tokenizer.encode(text).tolist(), text
@@ -68,7 +77,8 @@ def test_what_a_gguf_tells_is_the_same_tokenizer_again(style, tokenizers_of_all,
         tokenizer.end_id, tokenizer.begin_ids, tokenizer.chat_template,
     )  # fmt: skip
     for text in (*others.stories[:20], *others.texts):
-        assert again.encode(text).tolist() == tokenizer.encode(text).tolist()
+        if style != "pieces" or not text.startswith(" "):
+            assert again.encode(text).tolist() == tokenizer.encode(text).tolist()
 
 
 @pytest.mark.parametrize("style", RULES)
@@ -108,7 +118,8 @@ def test_an_altered_tokenizer_of_ours_is_taken_as_one_of_others(tokenizers_of_al
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"model": "llama"}, "not a tokenizer that dozero takes; expected gpt2: byte-level BPE; got llama"),
+        ({"model": "bert"}, "not a tokenizer that dozero takes; expected gpt2 or llama; got bert"),
+        ({"model": "llama"}, "a tokenizer with parts missing"),
         ({"model": None}, "not a tokenizer that dozero takes"),
         ({"pre": "mystery"}, f"text is cut by a rule not known here; expected {', '.join(SPLITS)}.*; got mystery"),
         ({"eos_token_id": 10**6}, "special tokens that there are not; got bos 1, eos 1000000"),

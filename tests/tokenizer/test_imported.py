@@ -148,7 +148,7 @@ def edit(tree, **changes):
     ("changes", "told"),
     [
         ({"model": {"type": "Unigram", "vocab": []}}, "a Unigram model"),
-        ({"model": lambda m: m | {"byte_fallback": True}}, "byte_fallback = True"),
+        ({"model": lambda m: m | {"byte_fallback": True}}, "no token for the byte 0"),
         ({"model": lambda m: m | {"dropout": 0.1}}, "dropout = 0.1"),
         ({"model": lambda m: m | {"end_of_word_suffix": "</w>"}}, "end_of_word_suffix = '</w>'"),
         ({"normalizer": {"type": "Lowercase"}}, "the normalizer Lowercase"),
@@ -172,7 +172,7 @@ def edit(tree, **changes):
 def test_what_is_not_byte_level_bpe_is_refused_by_name(folders, changes, told):
     tree = edit(json.loads((folders["smollm"] / "tokenizer.json").read_text()), **changes)
     with pytest.raises(
-        ModelMismatch, match="not a tokenizer that dozero takes; expected byte-level BPE; got"
+        ModelMismatch, match="not a tokenizer that dozero takes; expected BPE of bytes or of SentencePiece; got"
     ) as caught:
         take_parts(tree, {"eos_token": "<|im_end|>"}, "", Path("t"))
     assert told in str(caught.value)

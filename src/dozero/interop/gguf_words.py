@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dozero.errors import DataError, ModelMismatch
+from dozero.interop.gguf_pieces import (
+    BYTE,
+    CONTROL,
+    NORMAL,
+    UNKNOWN,
+    UNUSED,
+    USER_DEFINED,
+    scores_of,
+    tree_of_pieces,
+)
 from dozero.tokenizer.bpe import PATTERN
 from dozero.tokenizer.imported import is_unused, take_parts
+from dozero.tokenizer.pieces import is_of_pieces, puts_space_first
 from dozero.tokenizer.stand_in import bytes_of
 from dozero.tokenizer.tokenizer import Tokenizer, bpe_tokenizer, of_parts, train_char_tokenizer, tree_of
 
-NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
 # The rules for cutting text that we can tell llama.cpp by name, and their pieces in a tokenizer.json. The two of Qwen
 # differ in how they write "any case"; both stand for one rule.
 _LLAMA3 = PATTERN.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
@@ -43,6 +54,10 @@ class Words:
     chat_template: str = ""
     made_as: str = ""
     """char or bpe, when it was ours."""
+    scores: Sequence[float] = ()
+    """Of a SentencePiece tokenizer, in place of merges."""
+    puts_space_first: bool = False
+    """Whether such a one puts a space before a text."""
 
 
 def words_of(tokenizer: Tokenizer) -> Words:
@@ -55,10 +70,16 @@ def words_of(tokenizer: Tokenizer) -> Words:
         token = added.get(i)
         names.append(token["content"] if token else vocab[i])
         kinds.append(NORMAL if token is None else _kind_of(token))
+    its = tokenizer.imported
+    if its is not None and is_of_pieces(tree):
+        kinds = [_kind_of_piece(tree, name, kind) for name, kind in zip(names, kinds, strict=True)]
+        return Words(
+            "default", names, kinds, [], tokenizer.end_id, its.begin_id, its.pad_id, bool(tokenizer.begin_ids),
+            tokenizer.chat_template, "", scores_of(tree, names), puts_space_first(tree),
+        )  # fmt: skip
     merges = [m if isinstance(m, str) else " ".join(m) for m in tree["model"]["merges"]]
     if not merges:  # llama.cpp wants some: this one joins what text never holds
         merges = [f"{names[tokenizer.end_id]} {names[tokenizer.end_id]}"]
-    its = tokenizer.imported
     begin = its.begin_id if its else tokenizer.end_id
     return Words(
         _rule_of(tree), names, kinds, merges, tokenizer.end_id, begin, its.pad_id if its else tokenizer.end_id,
@@ -71,6 +92,12 @@ def _kind_of(token: Mapping[str, Any]) -> int:
     if is_unused(token["content"]):
         return UNUSED
     return CONTROL if token["special"] else USER_DEFINED
+
+
+def _kind_of_piece(tree: Mapping[str, Any], name: str, kind: int) -> int:
+    if name == tree["model"].get("unk_token"):
+        return UNKNOWN
+    return BYTE if kind == NORMAL and re.fullmatch(r"<0x[0-9A-F]{2}>", name) else kind
 
 
 def _rule_of(tree: Mapping[str, Any]) -> str:
@@ -132,6 +159,8 @@ def _is_character(token: bytes) -> bool:
 
 def _tree_of(words: Words, where: Path) -> dict[str, Any]:
     """Return the tokenizer.json that these words would have had."""
+    if words.scores:
+        return tree_of_pieces(words.names, words.kinds, words.scores, puts_space_first=words.puts_space_first)
     rule = _SAME_RULE.get(words.pre, words.pre)
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     if rule in SPLITS:
@@ -188,17 +217,20 @@ def _settings_of(words: Words) -> dict[str, Any]:
 def metadata_of(words: Words) -> dict[str, Any]:
     """Return the keys of a GGUF that tell these words, with their values."""
     keys: dict[str, Any] = {
-        "model": "gpt2",
+        "model": "llama" if words.scores else "gpt2",
         "pre": words.pre,
         "tokens": words.names,
         "token_type": words.kinds,
-        "merges": words.merges,
+        **({"scores": list(words.scores)} if words.scores else {"merges": words.merges}),
         "eos_token_id": words.end_id,
         "padding_token_id": words.pad_id,
         "add_bos_token": words.adds_begin,
     }
     if words.begin_id is not None:
         keys["bos_token_id"] = words.begin_id
+    if words.scores:
+        keys["add_space_prefix"] = words.puts_space_first
+        keys |= {"unknown_token_id": words.kinds.index(UNKNOWN)} if UNKNOWN in words.kinds else {}
     more = {"tokenizer.chat_template": words.chat_template, _MADE_BY: words.made_as}
     return {f"tokenizer.ggml.{k}": v for k, v in keys.items()} | {k: v for k, v in more.items() if v}
 
@@ -209,20 +241,22 @@ def words_in(metadata: Mapping[str, Any], where: Path) -> Words:
     def get(key: str, default: Any = None) -> Any:
         return metadata.get(f"tokenizer.ggml.{key}", default)
 
-    if get("model") != "gpt2":
+    if get("model") not in ("gpt2", "llama"):
         raise ModelMismatch(
-            "not a tokenizer that dozero takes", where=where, expected="gpt2: byte-level BPE", got=get("model")
+            "not a tokenizer that dozero takes", where=where, expected="gpt2 or llama", got=get("model")
         )
+    of_scores = get("model") == "llama"  # what such a file leaves unsaid is what llama.cpp takes
     names = get("tokens", [])
-    begin, end = get("bos_token_id"), get("eos_token_id")
+    begin, end = get("bos_token_id", 1 if of_scores else None), get("eos_token_id", 2 if of_scores else None)
     pad = get("padding_token_id", end)
     if any(i is not None and not 0 <= i < len(names) for i in (begin, pad)) or end is None or not 0 <= end < len(names):
         raise ModelMismatch("special tokens that there are not", where=where, got=f"bos {begin}, eos {end}, pad {pad}")
     kinds = get("token_type") or [NORMAL] * len(names)
-    if len(kinds) != len(names) or get("merges") is None:
+    scores = get("scores", []) if of_scores else []
+    if len(kinds) != len(names) or (len(scores) != len(names) if of_scores else get("merges") is None):
         raise ModelMismatch("a tokenizer with parts missing", where=where)
     return Words(
-        str(get("pre", "default")), names, kinds, get("merges"), end, begin, pad,
-        bool(get("add_bos_token", False)) and begin is not None, str(metadata.get("tokenizer.chat_template", "")),
-        str(metadata.get(_MADE_BY, "")),
+        str(get("pre", "default")), names, kinds, get("merges", []), end, begin, pad,
+        bool(get("add_bos_token", of_scores)) and begin is not None, str(metadata.get("tokenizer.chat_template", "")),
+        str(metadata.get(_MADE_BY, "")), scores, bool(get("add_space_prefix", True)),
     )  # fmt: skip

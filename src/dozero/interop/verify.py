@@ -76,7 +76,9 @@ def make_prompts(model: LanguageModel, count: int) -> list[str]:
     texts = model.generate_many(count, "", GenerateConfig(temperature=1.0, max_tokens=TOKENS))
     known = {*model.tokenizer.alphabet} if model.tokenizer.merges is None else None
     whole = ("".join(itertools.takewhile(lambda c: _is_text(c, known), text)) for text in texts)
-    return [text[: (len(text) + 1) // 2] for text in whole]
+    # The tokens of a SentencePiece text begin with a space that it did not have; programs differ in whether one that is
+    # there counts for it, as transformers has it, or comes on top.
+    return [text[: (len(text) + 1) // 2].removeprefix(" ") for text in whole]
 
 
 def _is_text(character: str, known: AbstractSet[str] | None) -> bool:

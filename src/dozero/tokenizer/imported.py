@@ -1,7 +1,7 @@
 """A tokenizer that others made: which ones we take, and what their files say of it.
 
-We take byte-level BPE, whatever its words, merges and special tokens are: the library `tokenizers` runs it from the
-tokenizer.json as it came. What is not known to be harmless is refused by name. A folder says that an import looked at
+We take BPE, of bytes or of SentencePiece, whatever its words, merges and special tokens are: the library `tokenizers`
+runs it from the tokenizer.json as it came. What is not known to be harmless is refused by name. A folder says that an import looked at
 its tokenizer by a mark in tokenizer_config.json; without the mark only tokenizers of our own making are opened.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dozero.errors import ModelMismatch
+from dozero.tokenizer.pieces import bytes_of_piece, flat, is_of_pieces, unknown_in_pieces
 from dozero.tokenizer.stand_in import bytes_of
 
 SETTINGS = "tokenizer_config.json"
@@ -96,43 +97,40 @@ def take_parts(
             return _parts_of(tree, settings, template)
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise ModelMismatch(f"tokenizer cannot be read ({error!r})", where=where) from None
-    raise ModelMismatch("not a tokenizer that dozero takes", where=where, expected="byte-level BPE", got=odd)
+    raise ModelMismatch(
+        "not a tokenizer that dozero takes", where=where, expected="BPE of bytes or of SentencePiece", got=odd
+    )
 
 
 def _unknown_parts(tree: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what in a tokenizer.json is not byte-level BPE as we know it."""
+    """Yield what in a tokenizer.json is not BPE as we know it."""
     model = tree["model"]
     if model.get("type", "BPE") != "BPE":
         yield f"a {model['type']} model"
-    for name in ("byte_fallback", "dropout", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk"):
+    for name in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(name):
             yield f"{name} = {model[name]!r}"
-    for part in _flat(tree.get("normalizer"), "normalizers"):
-        if part["type"] not in ("NFC", "NFD", "NFKC", "NFKD"):
-            yield f"the normalizer {part['type']}"
-    pre = list(_flat(tree.get("pre_tokenizer"), "pretokenizers"))
-    if not pre or pre[-1]["type"] != "ByteLevel":
-        yield "words that are not made of bytes"
-    for part in pre:
-        if part["type"] not in ("ByteLevel", "Split", "Digits") or part.get("add_prefix_space"):
-            yield f"the pre-tokenizer {part['type']}" + (" with a space added" if part.get("add_prefix_space") else "")
-    if any(part["type"] != "ByteLevel" for part in _flat(tree.get("decoder"), "decoders")) or not tree.get("decoder"):
-        yield "a decoder that is not ByteLevel"
-    for part in _flat(tree.get("post_processor"), "processors"):
+    yield from unknown_in_pieces(tree) if is_of_pieces(tree) else _unknown_in_bytes(tree)
+    for part in flat(tree.get("post_processor"), "processors"):
         if part["type"] not in ("ByteLevel", "TemplateProcessing"):
             yield f"the post-processor {part['type']}"
         elif part["type"] == "TemplateProcessing" and [*part["single"]][-1].get("Sequence") is None:
             yield "a token added at the end of each text"
 
 
-def _flat(part: Mapping[str, Any] | None, inside: str) -> Iterator[Mapping[str, Any]]:
-    if part is None:
-        return
-    if part["type"] == "Sequence":
-        for one in part[inside]:
-            yield from _flat(one, inside)
-    else:
-        yield part
+def _unknown_in_bytes(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what in a tokenizer.json whose words are made of bytes is not as we know it."""
+    for part in flat(tree.get("normalizer"), "normalizers"):
+        if part["type"] not in ("NFC", "NFD", "NFKC", "NFKD"):
+            yield f"the normalizer {part['type']}"
+    pre = list(flat(tree.get("pre_tokenizer"), "pretokenizers"))
+    if not pre or pre[-1]["type"] != "ByteLevel":
+        yield "words that are not made of bytes"
+    for part in pre:
+        if part["type"] not in ("ByteLevel", "Split", "Digits") or part.get("add_prefix_space"):
+            yield f"the pre-tokenizer {part['type']}" + (" with a space added" if part.get("add_prefix_space") else "")
+    if any(part["type"] != "ByteLevel" for part in flat(tree.get("decoder"), "decoders")) or not tree.get("decoder"):
+        yield "a decoder that is not ByteLevel"
 
 
 def _parts_of(tree: dict[str, Any], settings: Mapping[str, Any], template: str) -> Parts:
@@ -146,7 +144,8 @@ def _parts_of(tree: dict[str, Any], settings: Mapping[str, Any], template: str) 
     if sorted(of_id) != list(range(len(of_id))):
         raise ValueError("ids with a gap")
     bytes_by_id = dict.fromkeys(special, b"") | {i: name.encode() for i, name in plain.items()}
-    tokens = tuple(bytes_by_id[i] if i in bytes_by_id else bytes_of(of_id[i]) for i in range(len(of_id)))
+    read = bytes_of_piece if is_of_pieces(tree) else bytes_of
+    tokens = tuple(bytes_by_id[i] if i in bytes_by_id else read(of_id[i]) for i in range(len(of_id)))
     begin = _named(settings, "bos_token", added)
     end = _named(settings, "eos_token", added)
     if end is None:
@@ -170,7 +169,7 @@ def _named(settings: Mapping[str, Any], role: str, added: Mapping[str, int]) -> 
 
 def _template_begins_with(tree: Mapping[str, Any]) -> int | None:
     """Return the id of the special token that the post-processor puts before a text."""
-    for part in _flat(tree.get("post_processor"), "processors"):
+    for part in flat(tree.get("post_processor"), "processors"):
         if part["type"] == "TemplateProcessing" and "SpecialToken" in part["single"][0]:
             (token,) = part["special_tokens"][part["single"][0]["SpecialToken"]["id"]]["ids"]
             return int(token)

@@ -29,6 +29,7 @@ from dozero.artifact import Manifest, open_artifact, write_artifact, write_json
 from dozero.errors import DataError, ModelMismatch
 from dozero.tokenizer.bpe import BYTE_ORDER, PATTERN, Pair
 from dozero.tokenizer.imported import CHAT_TEMPLATE, SETTINGS, Imported, Parts, is_imported, read_parts, settings_of
+from dozero.tokenizer.pieces import is_of_pieces
 from dozero.tokenizer.stand_in import bytes_of, printable
 
 if TYPE_CHECKING:
@@ -129,8 +130,10 @@ class Tokenizer:
     @cached_property
     def _may_cut(self) -> bool:
         """Whether no token reaches over a space after a letter: those that others add to a vocabulary may."""
-        tree = {} if self.imported is None else json.loads(self.imported.tree)
-        return not any(" " in token["content"] for token in tree.get("added_tokens", ()))
+        if self.imported is None:
+            return True
+        tree = json.loads(self.imported.tree)
+        return not is_of_pieces(tree) and not any(" " in token["content"] for token in tree["added_tokens"])
 
     @cached_property
     def _id_of_codepoint(self) -> NDArray[np.int32]:
