@@ -67,7 +67,9 @@ def test_what_others_can_write_is_not_opened(what, opened_anew):
 def test_a_damaged_file_is_not_opened(opened_anew, tmp_path, monkeypatch):
     assert open_library() is not None
     (made,) = opened_anew.iterdir()
-    damaged = tmp_path / "other" / "native" / made.name  # elsewhere: a process opens a path that it has open no second time
+    damaged = (
+        tmp_path / "other" / "native" / made.name
+    )  # elsewhere: a process opens a path that it has open no second time
     damaged.parent.mkdir(parents=True, mode=0o700)
     damaged.write_bytes(b"not a library")
     damaged.chmod(0o700)
