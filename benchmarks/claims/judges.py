@@ -48,7 +48,9 @@ def write_texts(workspace: Path, tasks: Path, count: int) -> Path:
     tokenizer, _ = open_tokenizer(workspace / "work" / "tokenizer")
     heldout = heldout_task(open_dataset(workspace / "work" / "dataset"), tokenizer, count)
     texts = [item["text"] for item in heldout.items]
-    rows = [{"text": text} for text in texts] + [{"text": "\n".join(texts[n : n + 4])} for n in range(0, count // 2, 4)]
+    rows = [{"text": text} for text in texts] + [
+        {"text": "\n".join(texts[n : n + 4])} for n in range(0, len(texts) // 2, 4)
+    ]
     return write_task(tasks, "texts", "text", rows)
 
 
