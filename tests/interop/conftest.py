@@ -151,16 +151,18 @@ def others():
     )  # fmt: skip
 
 
-@pytest.fixture(scope="session", params=["Llama", "Qwen2", "Qwen3"])
+@pytest.fixture(scope="session", params=["Llama", "Qwen2", "Qwen3", "Mistral"])
 def folder_of_others(request, tmp_path_factory):
     """A folder of transformers with weights and tokenizer, in reading only; `.model` and `.tokenizer` are theirs."""
-    style, template = {"Llama": ("smollm", CHATML), "Qwen2": ("qwen2", CHATML), "Qwen3": ("llama3", BRACKETS)}[
-        request.param
-    ]
+    style, template = {
+        "Llama": ("smollm", CHATML), "Qwen2": ("qwen2", CHATML), "Qwen3": ("llama3", BRACKETS),
+        "Mistral": ("pieces of old", BRACKETS),
+    }[request.param]  # fmt: skip
     folder = tmp_path_factory.mktemp(request.param)
     tokenizer = _write_tokenizer(style, folder, template)
     rows = -(-len(tokenizer) // 64) * 64 if style == "qwen2" else len(tokenizer)
-    model = _write_model(request.param, folder, rows, tie_word_embeddings=request.param != "Qwen3")
+    more = {"sliding_window": None} if request.param == "Mistral" else {}
+    model = _write_model(request.param, folder, rows, tie_word_embeddings=request.param in ("Llama", "Qwen2"), **more)
     return SimpleNamespace(path=folder, model=model, tokenizer=tokenizer, kind=request.param)
 
 

@@ -1,5 +1,7 @@
 """A GGUF of ours is what llama.cpp computes from, in every family and number format."""
 
+import sys
+
 import gguf
 import numpy as np
 import pytest
@@ -93,7 +95,7 @@ def test_weights_in_bfloat16_are_written_too(make, tmp_path):
 
 
 def test_without_the_package_the_line_that_installs_it_is_told(make, tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "gguf", None)
+    monkeypatch.setitem(sys.modules, "gguf", None)
     with pytest.raises(MissingExtra, match=r'this needs the package gguf.* pip install "dozero\[gguf\]"'):
         write_gguf(make("Llama").model, make("Llama").tokenizer, tmp_path / "m.gguf", "f32")
     assert not list(tmp_path.iterdir())

@@ -1,5 +1,7 @@
 """Scores and merges say the same, and a tokenizer made of scores cuts as the one whose scores they are."""
 
+import json
+
 import pytest
 import tokenizers
 from hypothesis import given
@@ -29,7 +31,7 @@ def test_the_tree_opens_in_the_library_and_falls_back_to_bytes(puts_space_first)
     names, kinds = [*NAMES, "ab", "▁ab"], [*KINDS, NORMAL, NORMAL]
     scores = [-float(i) for i in range(len(names))]
     library = tokenizers.Tokenizer.from_str(
-        __import__("json").dumps(tree_of_pieces(names, kinds, scores, puts_space_first=puts_space_first))
+        json.dumps(tree_of_pieces(names, kinds, scores, puts_space_first=puts_space_first))
     )
     assert library.encode("ab ab").tokens == (["▁ab", "▁ab"] if puts_space_first else ["ab", "▁ab"])
     assert library.encode("ã").tokens[-2:] == ["<0xC3>", "<0xA3>"]

@@ -41,7 +41,10 @@ def test_an_imported_folder_gives_transformers_logits_ids_and_greedy_text(folder
         found = theirs.generate(given, attention_mask=torch.ones_like(given), max_new_tokens=12, do_sample=False,
                                 eos_token_id=folder_of_others.tokenizer.eos_token_id, pad_token_id=0)  # fmt: skip
         told = folder_of_others.tokenizer.decode(found[0, given.shape[1] :], skip_special_tokens=True)
-        assert "".join(ours.stream(text, GenerateConfig(temperature=0, max_tokens=12))) == told
+        written = "".join(ours.stream(text, GenerateConfig(temperature=0, max_tokens=12)))
+        if folder_of_others.kind == "Mistral":  # its tokenizer takes the first space off, wherever a text begins
+            written = written.removeprefix(" ")
+        assert written == told
 
 
 def test_what_is_written_is_an_artifact_that_transformers_opens_too(folder_of_others, tmp_path):
