@@ -8,7 +8,16 @@ from importlib import resources
 import pytest
 
 from dozero.generate import compiled
-from dozero.generate.compiled import COMPILERS, CPUS, FLAGS, THREADS, cache_folder, is_ours_alone, open_library
+from dozero.generate.compiled import (
+    COMPILERS,
+    CPUS,
+    FLAGS,
+    THREADS,
+    cache_folder,
+    is_ours_alone,
+    is_whole,
+    open_library,
+)
 
 COMPILER = next(filter(None, map(shutil.which, COMPILERS)), None)
 needs_compiler = pytest.mark.skipif(COMPILER is None or os.name == "nt", reason="no C compiler")
@@ -52,30 +61,29 @@ def test_a_compiler_that_does_not_work_is_as_good_as_none(script, opened_anew, t
 
 
 @needs_compiler
-@pytest.mark.parametrize("what", ["file", "folder"])
-def test_what_others_can_write_is_not_opened(what, opened_anew):
-    assert open_library() is not None
-    (made,) = opened_anew.iterdir()
-    path = made if what == "file" else opened_anew
-    path.chmod(0o777)
-    assert not is_ours_alone(path)
-    open_library.cache_clear()
+def test_a_folder_that_others_can_write_is_not_used(opened_anew):
+    opened_anew.mkdir()
+    opened_anew.chmod(0o777)
     assert open_library() is None
+    assert not list(opened_anew.iterdir())
 
 
 @needs_compiler
-def test_a_damaged_file_is_not_opened(opened_anew, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "spoil", [lambda file: file.write_bytes(file.read_bytes()[:1000]), lambda file: file.chmod(0o722)]
+)
+def test_a_file_that_is_not_whole_or_that_others_can_write_is_not_opened_but_made_anew(spoil, opened_anew):
     assert open_library() is not None
     (made,) = opened_anew.iterdir()
-    damaged = (
-        tmp_path / "other" / "native" / made.name
-    )  # elsewhere: a process opens a path that it has open no second time
-    damaged.parent.mkdir(parents=True, mode=0o700)
-    damaged.write_bytes(b"not a library")
-    damaged.chmod(0o700)
-    monkeypatch.setenv("DOZERO_CACHE", str(tmp_path / "other"))
+    good = made.read_bytes()
+    made.unlink()  # what this process has opened stays as it is
+    made.write_bytes(good)
+    spoil(made)
+    assert not (is_ours_alone(made) and is_whole(made))
     open_library.cache_clear()
-    assert open_library() is None
+    assert open_library() is not None
+    assert made.read_bytes() == good
+    assert is_ours_alone(made)
 
 
 def test_the_cache_folder_is_where_the_user_says(monkeypatch, tmp_path):

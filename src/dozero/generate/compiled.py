@@ -40,14 +40,14 @@ def open_library() -> ctypes.CDLL | None:
     if compiler is None or sys.platform == "win32":
         return None
     source = (resources.files("dozero") / "generate" / "decoder.c").read_text(encoding="utf-8")
+    folder = cache_folder()
     try:
-        file = cache_folder() / f"decoder-{_fingerprint(compiler, source)}.so"
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _compile(compiler, source, file)
-        if not (is_ours_alone(file.parent) and is_ours_alone(file)):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not is_ours_alone(folder):
             return None
-        library = ctypes.CDLL(str(file))
+        stem = f"decoder-{_fingerprint(compiler, source)}"
+        kept = (file for file in folder.glob(f"{stem}-*.so") if is_ours_alone(file) and is_whole(file))
+        library = ctypes.CDLL(str(next(kept, None) or _compile(compiler, source, folder, stem)))
     except (OSError, subprocess.SubprocessError):
         return None
     p, n = ctypes.c_void_p, ctypes.c_int64
@@ -68,17 +68,26 @@ def is_ours_alone(path: Path) -> bool:
     return told.st_uid in (os.getuid(), 0) and not told.st_mode & WRITABLE_BY_OTHERS
 
 
+def is_whole(file: Path) -> bool:
+    """Return whether a file holds the bytes that its name ends with the hash of; a part of a library ends the process."""
+    return file.stem.endswith(f"-{_hash(file.read_bytes())}")
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
 def _fingerprint(compiler: str, source: str) -> str:
     """Return what tells apart the files of other sources, compilers and CPUs, for which they were compiled."""
     told = subprocess.run([compiler, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
     flags = [line for line in read_text(Path("/proc/cpuinfo")).splitlines() if line.startswith(("flags", "Features"))]
     about = (source, told, " ".join(FLAGS), platform.machine(), platform.processor(), *flags[:1])
-    return hashlib.sha256("\0".join(about).encode()).hexdigest()[:16]
+    return _hash("\0".join(about).encode())
 
 
-def _compile(compiler: str, source: str, file: Path) -> None:
-    """Compile to a file of another name and rename it, so that it is there whole or not at all; with OpenMP if there is."""
-    with tempfile.TemporaryDirectory(dir=file.parent) as name:
+def _compile(compiler: str, source: str, folder: Path, stem: str) -> Path:
+    """Return the file that is compiled, under another name before it is whole; with OpenMP if there is."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
         written, made = Path(name) / "decoder.c", Path(name) / "decoder.so"
         written.write_text(source, encoding="utf-8")
         for threads, cpu in itertools.product(THREADS, CPUS):
@@ -86,6 +95,5 @@ def _compile(compiler: str, source: str, file: Path) -> None:
             done = subprocess.run(command, capture_output=True, timeout=COMPILING_S, check=False)
             if done.returncode == 0:
                 made.chmod(0o700)
-                made.replace(file)
-                return
+                return made.replace(folder / f"{stem}-{_hash(made.read_bytes())}.so")
         raise OSError(f"{compiler} cannot compile the decoder")
