@@ -11,12 +11,12 @@ import torch
 from dozero.device import Device
 from dozero.testing import tiny_config, tiny_dataset
 from dozero.train import events
-from dozero.train.events import Evaluated, Finished, LayerFacts, Sampled, Saved, Started, Stepped, Stopped
+from dozero.train.events import Compiling, Evaluated, Finished, LayerFacts, Sampled, Saved, Started, Stepped, Stopped
 from dozero.train.loop import train
 
-KINDS = [
-    c for c in vars(events).values() if inspect.isclass(c) and c.__module__ == events.__name__ and c is not LayerFacts
-]
+PARTS = (LayerFacts, Compiling)
+"""What events hold."""
+KINDS = [c for c in vars(events).values() if inspect.isclass(c) and c.__module__ == events.__name__ and c not in PARTS]
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def test_the_figures_are_those_of_the_run(run):
 
 def test_both_languages_tell_the_same_under_as_many_headings(run):
     english, portuguese = page_of(run, "en"), page_of(run, "pt")
-    assert len(re.findall("^#+ ", english, re.M)) == len(re.findall("^#+ ", portuguese, re.M)) == 9
+    assert len(re.findall("^#+ ", english, re.M)) == len(re.findall("^#+ ", portuguese, re.M)) == 10
     figures = [re.findall(r"\d+[.,]\d{4}", page) for page in (english, portuguese)]
     assert [x.replace(",", ".") for x in figures[1]] == figures[0]
     assert "Diagnóstico" in portuguese

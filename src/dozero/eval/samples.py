@@ -34,7 +34,7 @@ def repetition(text: str, n: int = REPEATED_WORDS) -> tuple[int, int]:
     """Return how many runs of n words of a text came before in it, and how many there are.
 
     >>> repetition("ele viu o mar e ele viu o mar de novo")
-    (1, 7)
+    (1, 8)
     """
     runs = _runs(text, n)
     return len(runs) - len(set(runs)), len(runs)
