@@ -44,6 +44,8 @@ def test_an_imported_folder_gives_transformers_logits_ids_and_greedy_text(folder
         written = "".join(ours.stream(text, GenerateConfig(temperature=0, max_tokens=12)))
         if folder_of_others.kind == "Mistral":  # its tokenizer takes the first space off, wherever a text begins
             written = written.removeprefix(" ")
+            # Of a run of bytes that are no characters it gives up all, ours only those that are none.
+            written, told = (words.partition("\N{REPLACEMENT CHARACTER}")[0] for words in (written, told))
         assert written == told
 
 
