@@ -107,6 +107,7 @@ def make_trial(trial: Trial, base: RunConfig, dataset: Dataset, pause: Path | No
         "batch_tokens": config.rows_per_step * config.model.max_seq_len,
         "muon_lr": config.optim.muon_lr,
         "adam_lr": config.optim.adam_lr,
+        "momentum": config.optim.momentum,
         "steps": config.train.steps,
         "tokens": tokens,
         "unique_tokens": train.tokens,
