@@ -25,6 +25,7 @@ from claims.claim import Claim, run_claims
 HERE = Path(__file__).resolve().parent
 PEERS_PYTHON = os.environ.get("DOZERO_PEERS_PYTHON", sys.executable)
 ROUNDS, WARM = 2, 3
+LONG = 20_000  # steps of a run that is worth compiling for, if it saves time
 STORIES = {
     "d_model": 128,
     "n_layers": 2,
@@ -144,22 +145,27 @@ def peak_flops() -> float:
 
 
 def our_steps(folder: Path, rows: int, steps: int) -> None:
-    """Train on random rows, as the loop does, and print the pace of each step."""
+    """Train on random rows, as the loop of a long run does, and print the pace of each step."""
     import torch
 
     from dozero.dataset.batch import Batch
     from dozero.device import apply_device, pick_device
     from dozero.model.hf import read_hf_config
-    from dozero.settings import RunConfig
-    from dozero.train.loop import build_model
+    from dozero.settings import RunConfig, TrainConfig
+    from dozero.train.attention import settle_attention
+    from dozero.train.compiled import settle_compile
+    from dozero.train.learner import build_model
     from dozero.train.optim import build_optimizer
     from dozero.train.step import Schedule, train_step
 
     device = pick_device()
     apply_device(device)
     model_config, vocab_size = read_hf_config(folder / "config.json")
-    config = RunConfig(model=model_config)
+    tokens = rows * model_config.max_seq_len
+    config = RunConfig(model=model_config, train=TrainConfig(steps=LONG, batch_tokens=tokens))
     model = build_model(config, vocab_size, device)
+    settle_attention(model, config, device, {})
+    settle_compile(model, config, device, {})
     optimizer = build_optimizer(model, config.optim, device.dtype)
     T = model_config.max_seq_len
     ids = torch.randint(vocab_size, (steps, rows, T + 1), generator=torch.Generator().manual_seed(0))

@@ -240,6 +240,8 @@ class TrainConfig(Config):
     """CPU threads; 0 takes the physical cores."""
     attention: Literal["auto", "written", "library"] = "auto"
     """How attention is computed: written out, by torch's own kernel, or whichever is faster on this machine."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compile the blocks for the steps of training, which takes some 15 s the first time; auto does if it saves more than that."""
     log_every: int = Field(default=10, ge=1)
     """Steps between two lines of metrics.jsonl."""
     observe_every: int = Field(default=50, ge=0)

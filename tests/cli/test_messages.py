@@ -17,6 +17,7 @@ REASON = "reason:"
 BY_FAMILY = (
     "rung_",
     "attention_",
+    "compile_",
     "verdict_",
     "stage_",
     "title_",

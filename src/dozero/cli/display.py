@@ -18,6 +18,7 @@ from dozero.cli.messages import number, say
 from dozero.corpus.events import UnitDone, Unread
 from dozero.pipeline.events import StageDone
 from dozero.train.events import (
+    Compiling,
     Diverged,
     Evaluated,
     Event,
@@ -161,8 +162,17 @@ class Display:
             words = {kernel: say(self.lang, f"attention_{kernel}") for kernel in (*event.attention_ms, event.attention)}
             times = ", ".join(f"{words[kernel]} {ms:.0f} ms" for kernel, ms in event.attention_ms.items())
             self.say("attention", indent, kernel=words[event.attention], times=times)
+        self._tell_compiling(event.compiling, indent)
         if event.step:
             self.say("training_resumed", indent, step=event.step, total=event.total_steps)
+
+    def _tell_compiling(self, compiling: Compiling, indent: int) -> None:
+        if compiling.reason:
+            self.say("compile_failed", indent, reason=compiling.reason)
+        elif compiling.took_ms:
+            self.say(f"compile_{compiling.choice}", indent, **compiling.took_ms, seconds=compiling.seconds)
+        elif compiling.choice == "on":
+            self.say("compiled", indent, seconds=compiling.seconds)
 
     def _tell_bad_step(self, event: Diverged, indent: int) -> None:
         """Say which documents the step was made of: all of them are in the metrics, the first few here."""

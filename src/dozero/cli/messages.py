@@ -134,6 +134,16 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "attention_written": ("por extenso", "written out"),
     "attention_library": ("a do torch", "torch's own"),
     "attention_auto": ("pelo comprimento", "by length"),
+    "compiled": ("blocos compilados em {seconds:.0f} s", "blocks compiled in {seconds:.0f} s"),
+    "compile_on": (
+        "blocos compilados em {seconds:.0f} s (medido agora: um bloco leva {compiled:.1f} ms em vez de {plain:.1f})",
+        "blocks compiled in {seconds:.0f} s (measured now: a block takes {compiled:.1f} ms instead of {plain:.1f})",
+    ),
+    "compile_off": (
+        "blocos como são: compilar não compensa aqui (medido em {seconds:.0f} s: {compiled:.1f} ms em vez de {plain:.1f})",
+        "blocks as they are: compiling does not pay here (measured in {seconds:.0f} s: {compiled:.1f} ms instead of {plain:.1f})",
+    ),
+    "compile_failed": ("blocos como são: não deu para compilar ({reason})", "blocks as they are: they could not be compiled ({reason})"),
     "differences": ("mudou desde o início deste treino, os bits podem diferir: {what}",
                     "changed since this run began, bits may differ: {what}"),
     "diverged_raise": (

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ from dozero.model.hf import load_weights, write_model_files
 from dozero.model.transformer import Transformer
 from dozero.tokenizer.tokenizer import Tokenizer
 from dozero.train.attention import attention_of
+from dozero.train.compiled import compiling_of
 from dozero.train.divergence import Rollback
 from dozero.train.optim import Optimizer
 from dozero.train.pieces import holds_pieces, read_pieces, write_pieces
@@ -65,7 +67,7 @@ class RunState:
 
 
 def machine_facts(
-    dtype: torch.dtype = torch.float32, team: Team | None = None, attention: str = "auto"
+    dtype: torch.dtype = torch.float32, team: Team | None = None, ways: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Return what must not change for a continued run to give the same bits; in slots, any team gives them."""
     return {
@@ -75,8 +77,13 @@ def machine_facts(
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "dtype": str(dtype).removeprefix("torch."),
         "cpu": torch.backends.cpu.get_cpu_capability(),
-        "attention": attention,
+        **(ways or {"attention": "auto", "compile": "off"}),
     }
+
+
+def ways_of(model: Transformer) -> dict[str, str]:
+    """Return in which ways a model computes what could be computed otherwise."""
+    return {"attention": attention_of(model), "compile": compiling_of(model)}
 
 
 def checkpoint_path(run: Path, step: int) -> Path:
@@ -111,7 +118,7 @@ def save_checkpoint(
     """
     path = checkpoint_path(run, state.step)
     check_room(run)
-    state.machine = machine_facts(optimizer.dtype, team, attention_of(model))
+    state.machine = machine_facts(optimizer.dtype, team, ways_of(model))
     with write_artifact(path, Manifest(kind="checkpoint", counts={"step": state.step})) as folder:
         if team is not None and team.shard:
             write_model_files(model, tokenizer, folder, weights=False)

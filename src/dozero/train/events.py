@@ -9,6 +9,18 @@ from dozero.eval.surprise import Surprise
 
 
 @dataclass(frozen=True)
+class Compiling:
+    """What was decided of a run's blocks: "on" or "off"; what was measured now; why it could not be done."""
+
+    choice: str = "off"
+    took_ms: dict[str, float] = field(default_factory=dict)
+    """Milliseconds of a block, forward and backward: "plain" and "compiled"."""
+    seconds: float = 0.0
+    """What finding out and compiling took now."""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Started:
     """Training begins or continues at `step`; checkpoints that could not be used are named with the reason."""
 
@@ -22,6 +34,7 @@ class Started:
     """How attention is computed: "written" out or by the "library"; "auto" goes by length alone."""
     attention_ms: dict[str, float] = field(default_factory=dict)
     """What each way took, if they were measured now."""
+    compiling: Compiling = Compiling()
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,11 @@ from dozero.settings import RunConfig
 from dozero.tokenizer.tokenizer import Tokenizer
 from dozero.train.attention import settle_attention
 from dozero.train.bad_step import log_turns, skip_or_go_back, tell_bad_step
-from dozero.train.checkpoint import RunState, checkpoint_path, load_newest, machine_facts, save_checkpoint
+from dozero.train.checkpoint import RunState, checkpoint_path, load_newest, machine_facts, save_checkpoint, ways_of
+from dozero.train.compiled import settle_compile
 from dozero.train.continuation import claim_run, machine_differences, note_dataset, refuse_differences
 from dozero.train.divergence import last_regular_save, passed_over, way_out
-from dozero.train.events import Event, Replanned, Saved, Started, Stepped, Stopped, Unsaved
+from dozero.train.events import Compiling, Event, Replanned, Saved, Started, Stepped, Stopped, Unsaved
 from dozero.train.finish import finish
 from dozero.train.learner import build_learner
 from dozero.train.log import StepLog
@@ -109,13 +110,16 @@ def _open_session(
 ) -> tuple[Session, Started]:
     model, optimizer = build_learner(config, dataset.vocab_size, device, team)
     saved, broken = load_newest(run, model, optimizer, team)
-    attention, took_ms = "auto", dict[str, float]()  # a team goes by length, so that all its processes agree
+    attention, took_ms, compiling = "auto", dict[str, float](), Compiling()  # so that all processes of a team agree
     if team is None:
-        attention, took_ms = settle_attention(model, config, device, saved.machine if saved else {})
-    differences = machine_differences(saved, machine_facts(device.dtype, team, attention))
+        before = saved.machine if saved else {}
+        attention, took_ms = settle_attention(model, config, device, before)
+        compiling = settle_compile(model, config, device, before)
+    differences = machine_differences(saved, machine_facts(device.dtype, team, ways_of(model)))
     if strict:
         refuse_differences(differences, run)
     state = saved or RunState(0, Schedule(config.train.steps))
+    state.seconds += compiling.seconds
     if team is not None:
         give_state(team, model, optimizer, state, checkpoint_path(run, state.step) if saved else None)
     logged = state.step or -1  # begun anew, a run tells of step 0 again
@@ -133,7 +137,9 @@ def _open_session(
     log_turns(session)
     params = sum(p.numel() for p in model.parameters())
     total = state.schedule.total_steps
-    return session, Started(state.step, total, params, broken, (*differences, *other_data), attention, took_ms)
+    return session, Started(
+        state.step, total, params, broken, (*differences, *other_data), attention, took_ms, compiling
+    )
 
 
 def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Event]:
