@@ -14,7 +14,7 @@ PLAYS = Path(os.environ.get("DOZERO_PLAYS", HERE.parents[1] / "shared" / "data" 
 CORPORA = ("words", "plays", "stories", "help")
 OTHERS = {
     "words": ("words-en",),
-    "plays": ("handbook-en-char",),
+    "plays": (),
     "stories": ("stories-en",),
     "help": ("handbook-pt", "plays-bpe"),
 }

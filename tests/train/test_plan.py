@@ -27,6 +27,7 @@ from dozero.train.plan import (
     WARM_STEPS,
     change,
     measure_step,
+    pace_through,
     plan_minutes,
     recipe,
 )
@@ -35,6 +36,12 @@ from dozero.train.shapes import HEAD_DIM, SHAPES, Shape
 CPU = Device("cpu", torch.float32, 1)
 STEPS_KEPT = frozenset({"train.steps"})
 LAW = find_law(tiny_config())
+
+
+@pytest.fixture(autouse=True)
+def never_compiled(monkeypatch):
+    """A long run would be compiled to be measured, which has tests of its own."""
+    monkeypatch.setattr("dozero.train.plan.settle_compile", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +142,14 @@ def test_several_processes_are_planned_as_many_times_as_fast_on_the_batches_they
     assert four.config.optim == tiny_config().optim
     assert four.steps == pytest.approx(4 * one.steps, rel=0.1)
     assert four.is_rough
+
+
+def test_a_pace_goes_through_what_was_measured():
+    pace = pace_through((1e9, 0.03), (3e9, 0.05))
+    assert [pace.seconds(flops) for flops in (1e9, 3e9, 5e9)] == pytest.approx([0.03, 0.05, 0.07])
+    for small, large in (((1e9, 0.05), (3e9, 0.04)), ((1e9, 0.01), (3e9, 0.09))):  # no line that a machine could have
+        pace = pace_through(small, large)
+        assert (pace.step_s, pace.seconds(large[0])) == (0.0, pytest.approx(large[1]))
 
 
 # --- settings ----------------------------------------------------------------------------------------------------

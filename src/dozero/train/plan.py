@@ -18,6 +18,8 @@ from dozero.device import Device
 from dozero.errors import ConfigError
 from dozero.model.cost import model_cost
 from dozero.settings import RunConfig
+from dozero.train.attention import settle_attention
+from dozero.train.compiled import settle_compile
 from dozero.train.law import Law, count_size, find_law, foretell, is_elsewhere, measure_hardness
 from dozero.train.learner import build_model
 from dozero.train.optim import build_optimizer
@@ -36,7 +38,8 @@ FORWARD_SHARE = 0.5
 COUNTING_S = 2.0
 LEAST_STEPS = 20
 MANY_EPOCHS = 4  # up to here repeated text teaches almost as much as new text (Muennighoff et al. 2023)
-FIRST_GUESS_FLOPS_PER_S = 5e10
+LARGER = 1.5
+ENDLESS = 10**9
 FILL_DOCUMENTS = 20_000
 
 
@@ -143,28 +146,58 @@ def change(config: RunConfig, changes: Mapping[str, Any], kept: frozenset[str]) 
     return config.model_copy(update={s: getattr(config, s).model_copy(update=new) for s, new in sections.items()})
 
 
-def best_shape(prospect: Prospect, basis: RunConfig, seconds: float, flops_per_s: float) -> RunConfig:
+@dataclass(frozen=True)
+class Pace:
+    """What a step of any shape takes here: something for each step, and something for each operation."""
+
+    step_s: float
+    flop_s: float
+
+    def seconds(self, flops: float) -> float:
+        """Return what a step of so many operations takes."""
+        return self.step_s + flops * self.flop_s
+
+
+FIRST_GUESS = Pace(0.0, 2e-11)
+
+
+def pace_through(small: tuple[float, float], large: tuple[float, float]) -> Pace:
+    """Return the pace that gives the seconds of two steps, each (operations, seconds).
+
+    >>> pace_through((1e9, 0.03), (3e9, 0.05))
+    Pace(step_s=0.02, flop_s=1e-11)
+    """
+    flop_s = (large[1] - small[1]) / (large[0] - small[0])
+    if not 0 < flop_s * small[0] <= small[1]:  # noise: no line through both makes sense
+        return Pace(0.0, large[1] / large[0])
+    return Pace(round(small[1] - flop_s * small[0], 9), flop_s)
+
+
+def best_shape(prospect: Prospect, basis: RunConfig, seconds: float, pace: Pace) -> RunConfig:
     """Return the settings whose shape, of all there are, the law promises the least loss after some seconds of training."""
-    candidates = [_with_shape(basis, shape, prospect.kept) for shape in SHAPES]
 
     def promise(config: RunConfig) -> float:
-        steps = max(1.0, seconds * flops_per_s / _step_flops(config, prospect.dataset.vocab_size)) * prospect.processes
+        steps = max(1.0, seconds / pace.seconds(_step_flops(config, prospect.dataset.vocab_size))) * prospect.processes
         if "train.steps" in prospect.kept:
             steps = min(steps, config.train.steps)
         return _foretell(prospect, config, seconds, 0.0, steps).bits_per_byte
 
-    return min(candidates, key=promise)
+    return min((_with_shape(basis, shape, prospect.kept) for shape in SHAPES), key=promise)
 
 
 def _pick_shape(prospect: Prospect, basis: RunConfig, device: Device, left_s: float) -> tuple[RunConfig, float]:
     """Return the settings with the best shape, and what a step of it takes, measured.
 
-    A guess of the machine's speed chooses the first shape to measure, its measured speed the shape to take.
+    A guess of the machine's speed chooses the first shape to measure; that and a larger one tell the speed of all.
     """
-    chosen = best_shape(prospect, basis, left_s, FIRST_GUESS_FLOPS_PER_S)
-    step_s = measure_step(chosen, prospect.dataset, device)
-    better = best_shape(prospect, basis, left_s, _step_flops(chosen, prospect.dataset.vocab_size) / step_s)
-    return (chosen, step_s) if better == chosen else (better, measure_step(better, prospect.dataset, device))
+    dataset = prospect.dataset
+    long = change(basis, {"train.steps": ENDLESS, "train.max_seconds": left_s}, prospect.kept)
+    first = best_shape(prospect, long, left_s, FIRST_GUESS)
+    width = first.model.d_model
+    larger = _with_shape(long, next((s for s in SHAPES if s.width >= LARGER * width), SHAPES[-1]), prospect.kept)
+    points = [(_step_flops(c, dataset.vocab_size), measure_step(c, dataset, device)) for c in (first, larger)]
+    chosen = best_shape(prospect, long, left_s, pace_through(*points)) if larger != first else first
+    return chosen, measure_step(chosen, dataset, device, as_long=True)
 
 
 def _fill_time(prospect: Prospect, config: RunConfig, step_s: float, training_s: float) -> tuple[RunConfig, float]:
@@ -172,10 +205,18 @@ def _fill_time(prospect: Prospect, config: RunConfig, step_s: float, training_s:
     heldout, docs = prospect.dataset.heldout, config.eval.heldout_docs
     docs = max(1, min(docs, round(LOOKED_TOKENS * heldout.documents / heldout.tokens)))
     looked_tokens = heldout.tokens * min(1.0, docs / heldout.documents)
-    look_s = looked_tokens / config.train.batch_tokens * step_s * FORWARD_SHARE + config.generate.max_tokens * SAMPLED_TOKEN_S
+    look_s = (
+        looked_tokens / config.train.batch_tokens * step_s * FORWARD_SHARE
+        + config.generate.max_tokens * SAMPLED_TOKEN_S
+    )
     every = max(1, round(max(SECONDS_BETWEEN_LOOKS, look_s / LOOKS_SHARE) / step_s))
     fit = training_s / (step_s + look_s / every) * prospect.processes
-    times = {"steps": int(fit * MARGIN), "max_seconds": round(training_s, 1), "eval_every": every, "sample_every": every}
+    times = {
+        "steps": int(fit * MARGIN),
+        "max_seconds": round(training_s, 1),
+        "eval_every": every,
+        "sample_every": every,
+    }
     changes = {f"train.{name}": value for name, value in times.items()} | {"eval.heldout_docs": docs}
     planned = change(config, changes, prospect.kept)
     return planned, min(fit, planned.train.steps)
@@ -207,10 +248,17 @@ def _refusal(plan: Plan, law: Law, around_s: float) -> ConfigError:
     )
 
 
-def measure_step(config: RunConfig, dataset: Dataset, device: Device) -> float:
-    """Return the median seconds of a training step on a throwaway model; fewer steps are measured where they are long."""
+def measure_step(config: RunConfig, dataset: Dataset, device: Device, *, as_long: bool = False) -> float:
+    """Return the median seconds of a training step on a throwaway model; fewer steps are measured where they are long.
+
+    `as_long` makes it as a run of these settings would: its blocks compiled where that saves time.
+    """
     rows = pack_rows(dataset.train, config.model.max_seq_len, documents=20 * config.train.batch_tokens // 8)
     model = build_model(config, dataset.vocab_size, device)
+    if device.world_size == 1:
+        settle_attention(model, config, device, {})
+        if as_long:
+            settle_compile(model, config, device, {})
     optimizer = build_optimizer(model, config.optim, device.dtype)
     times: list[float] = []
     for step in range(WARM_STEPS + TIMED_STEPS):
