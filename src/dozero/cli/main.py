@@ -15,8 +15,10 @@ from dozero.cli.compare import compare
 from dozero.cli.curate import curate
 from dozero.cli.doctor import doctor
 from dozero.cli.evaluate import evaluate
+from dozero.cli.export import export
 from dozero.cli.generate import generate
 from dozero.cli.hello import hello
+from dozero.cli.import_ import import_
 from dozero.cli.inspect import inspect
 from dozero.cli.new import new
 from dozero.cli.pack import pack
@@ -40,7 +42,8 @@ app = typer.Typer(
     context_settings={"max_content_width": 110},
 )
 VERBS = {
-    verb.__name__: verb for verb in (hello, doctor, new, run, curate, tokenizer, pack, train, why, generate, inspect)
+    verb.__name__.rstrip("_"): verb  # import is a word of Python's own
+    for verb in (hello, doctor, new, run, curate, tokenizer, pack, train, why, generate, export, import_, inspect)
 }
 VERBS |= {"eval": evaluate, "compare": compare, "reproduce": reproduce}  # eval is another function's name in Python
 for name, verb in VERBS.items():

@@ -20,7 +20,7 @@ from dozero.corpus.store import Corpus
 from dozero.dataset.encode import SPLITS, PartJob, encode_parts
 from dozero.dataset.stream import Collection, Ids, TokenStream, id_type
 from dozero.errors import ArtifactError, DataError
-from dozero.tokenizer.tokenizer import END_ID, Tokenizer
+from dozero.tokenizer.tokenizer import Tokenizer
 
 TOKENS_PER_SHARD = 2**27
 TOKENS_AT_ONCE = 2**22  # copied at a time
@@ -171,12 +171,15 @@ def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 
 
 def _ids_of(parts: Iterable[_Part], split: str, dtype: type[np.unsignedinteger[Any]]) -> Iterator[Ids]:
-    """Yield the ids of all parts, a portion at a time, and the END that closes the stream."""
+    """Yield the ids of all parts, a portion at a time, and the END that closes the stream: the id that begins it."""
+    end: Ids | None = None
     for part in parts:
         with (part.folder / f"{split}.ids.bin").open("rb") as file:
             while len(ids := np.fromfile(file, dtype, TOKENS_AT_ONCE)):
+                end = ids[:1].copy() if end is None else end
                 yield ids
-    yield np.array([END_ID], dtype=dtype)
+    assert end is not None, "a split has documents"
+    yield end
 
 
 def _write_shards(folder: Path, split: str, portions: Iterable[Ids], tokens_per_shard: int) -> list[str]:

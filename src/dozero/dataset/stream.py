@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dozero.tokenizer.tokenizer import END_ID, Tokenizer
+from dozero.tokenizer.tokenizer import Tokenizer
 
 Ids = NDArray[np.unsignedinteger[Any]]
 
@@ -84,7 +84,7 @@ def encode_documents(texts: Sequence[str], tokenizer: Tokenizer) -> TokenStream:
     ids, lengths = lay_out(texts, tokenizer)
     characters = sum(map(len, texts)) + len(texts)
     whole = Collection("", len(texts), len(ids), characters, sum(len(text.encode()) for text in texts))
-    closed = np.append(ids, np.array([END_ID], dtype=ids.dtype))
+    closed = np.append(ids, np.array([tokenizer.end_id], dtype=ids.dtype))
     return TokenStream((closed,), np.cumsum(lengths) - lengths, (whole,))
 
 
@@ -92,7 +92,7 @@ def lay_out(texts: Sequence[str], tokenizer: Tokenizer) -> tuple[Ids, NDArray[np
     """Return END and the tokens of each text, one after another, and the length of each, its END included."""
     encoded = tokenizer.encode_many(texts)
     lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(texts)) + 1
-    ids = np.full(int(lengths.sum()), END_ID, dtype=id_type(tokenizer.vocab_size))
+    ids = np.full(int(lengths.sum()), tokenizer.end_id, dtype=id_type(tokenizer.vocab_size))
     is_text = np.ones(len(ids), dtype=bool)
     is_text[np.cumsum(lengths) - lengths] = False
     if encoded:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from dozero.artifact import write_json
 from dozero.errors import ModelMismatch
@@ -24,7 +26,7 @@ _ARCHITECTURES = {
 }
 
 
-def hf_config(config: ModelConfig, vocab_size: int) -> dict[str, Any]:
+def hf_config(config: ModelConfig, vocab_size: int, dtype: str = "float32") -> dict[str, Any]:
     """Return config.json. The RoPE base stands twice: at the top for transformers 4, in its own table for 5."""
     return {
         "architectures": [config.architecture],
@@ -49,8 +51,8 @@ def hf_config(config: ModelConfig, vocab_size: int) -> dict[str, Any]:
         "bos_token_id": END_ID,
         "eos_token_id": END_ID,
         "pad_token_id": END_ID,
-        "dtype": "float32",
-        "torch_dtype": "float32",
+        "dtype": dtype,
+        "torch_dtype": dtype,
     }
 
 
@@ -86,12 +88,20 @@ def read_hf_config(file: Path) -> tuple[ModelConfig, int]:
 
 def write_model_files(model: Transformer, tokenizer: Tokenizer, folder: Path, *, weights: bool = True) -> None:
     """Write config.json, generation_config.json, model.safetensors (unless told not to) and the tokenizer's files."""
-    write_json(folder / "config.json", hf_config(model.config, model.vocab_size))
-    generation = {"bos_token_id": END_ID, "eos_token_id": END_ID, "pad_token_id": END_ID, "do_sample": True}
-    write_json(folder / "generation_config.json", generation | {"max_length": model.config.max_seq_len})
+    dtype, roles = str(model.lm_head.weight.dtype).removeprefix("torch."), roles_of(tokenizer)
+    write_json(folder / "config.json", hf_config(model.config, model.vocab_size, dtype) | roles)
+    generation = roles | {"do_sample": True, "max_length": model.config.max_seq_len}
+    write_json(folder / "generation_config.json", generation)
     if weights:
         save_weights(model, folder / "model.safetensors")
     write_tokenizer_files(tokenizer, folder)
+
+
+def roles_of(tokenizer: Tokenizer) -> dict[str, int | None]:
+    """Return which tokens begin and end a text and fill a row, under the names that config.json gives them."""
+    its = tokenizer.imported
+    begin, end, pad = (END_ID, END_ID, END_ID) if its is None else (its.begin_id, its.end_id, its.pad_id)
+    return {"bos_token_id": begin, "eos_token_id": end, "pad_token_id": pad}
 
 
 def read_model(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[Transformer, Tokenizer]:
@@ -118,10 +128,19 @@ def load_weights(model: Transformer, file: Path) -> None:
 
     ModelMismatch names the first that does not fit.
     """
+    copy_weights(read_weights(file), model, file)
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file, or of those that an index in its place names."""
     try:
-        tensors = {name: t for part in _files_of(file) for name, t in load_file(part).items()}
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        return {name: t for part in files_of(file) for name, t in load_file(part).items()}
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise ModelMismatch(f"weights cannot be read ({error})", where=file) from None
+
+
+def copy_weights(tensors: Mapping[str, Tensor], model: Transformer, file: Path) -> None:
+    """Copy tensors, which came from `file`, into the parameters of their names; ModelMismatch for one that does not fit."""
     params = dict(model.named_parameters(remove_duplicate=True))
     odd = sorted(set(tensors) ^ set(params))
     if odd:
@@ -134,9 +153,12 @@ def load_weights(model: Transformer, file: Path) -> None:
         p.data.copy_(tensors[name])
 
 
-def _files_of(file: Path) -> list[Path]:
+def files_of(file: Path) -> list[Path]:
     """Return the file, or those that the index beside it names when there is no such file."""
     index = file.with_name(INDEX)
     if file.exists() or not index.exists():
         return [file]
-    return [file.with_name(name) for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+    names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    if odd := next((name for name in names if Path(name).name != name or "\\" in name), None):
+        raise ValueError(f"{INDEX} names {odd!r}, which is no file beside it")
+    return [file.with_name(name) for name in names]

@@ -7,6 +7,8 @@ merges do nothing but build the characters of more than one byte. Of the kind `b
 Special tokens never come from text: `encode("<|endoftext|>")` gives the ids of those characters, as of any others.
 Only code that means them gives them, by `special_id`. (In transformers the same file does read them out of text,
 unless it is called with `split_special_tokens=True`.)
+
+A tokenizer that others made keeps its own file, words and special tokens: `imported.py` tells which ones we take.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, islice
 from pathlib import Path
@@ -26,6 +28,9 @@ from numpy.typing import NDArray
 from dozero.artifact import Manifest, open_artifact, write_artifact, write_json
 from dozero.errors import DataError, ModelMismatch
 from dozero.tokenizer.bpe import BYTE_ORDER, PATTERN, Pair
+from dozero.tokenizer.imported import CHAT_TEMPLATE, SETTINGS, Imported, Parts, is_imported, read_parts, settings_of
+from dozero.tokenizer.pieces import is_of_pieces
+from dozero.tokenizer.stand_in import bytes_of, printable
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as LibraryTokenizer
@@ -44,11 +49,36 @@ class Tokenizer:
     """`tokens[i]` are the bytes of token i. The first ones, named in `specials`, stand for no bytes.
 
     Token 0 starts and ends every document. `merges` are the pairs of a BPE in the order learned; None for characters.
+    In an imported one special tokens may stand anywhere, and its file holds the merges.
     """
 
     tokens: tuple[bytes, ...]
     specials: tuple[str, ...] = (END_OF_TEXT,)
     merges: tuple[Pair, ...] | None = None
+    imported: Imported | None = None
+    chat_template: str = ""
+    """Jinja that turns the messages of a chat into one text, if the model has one."""
+
+    @property
+    def end_id(self) -> int:
+        """The token that ends a document."""
+        return END_ID if self.imported is None else self.imported.end_id
+
+    @property
+    def begin_ids(self) -> list[int]:
+        """What the model saw before each text: END for ours; for an imported one what its file adds, perhaps nothing."""
+        if self.imported is None:
+            return [END_ID]
+        return [self.imported.begin_id] if self.imported.adds_begin and self.imported.begin_id is not None else []
+
+    @property
+    def special_ids(self) -> tuple[int, ...]:
+        """The ids of `specials`."""
+        return tuple(range(len(self.specials))) if self.imported is None else self.imported.special_ids
+
+    def begin(self, ids: Iterable[int]) -> list[int]:
+        """Return the ids of a prompt as the model reads it: a prompt of nothing is the end of the text before."""
+        return [*self.begin_ids, *ids] or [self.end_id]
 
     @property
     def vocab_size(self) -> int:
@@ -58,19 +88,19 @@ class Tokenizer:
     @cached_property
     def alphabet(self) -> str:
         """The characters that have a token, in the order of their ids."""
-        return "".join(t.decode() for t in self.tokens[len(self.specials) :] if _is_character(t))
+        return "".join(t.decode() for t in self.tokens if _is_character(t))
 
     def special_id(self, name: str) -> int:
         """Return the id of a special token, such as <|im_start|>; ModelMismatch when this tokenizer has no such token."""
         if name not in self.specials:
             raise ModelMismatch("no such special token", expected=" ".join(self.specials), got=repr(name))
-        return self.specials.index(name)
+        return self.special_ids[self.specials.index(name)]
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """Return the ids of the text, never a special one; DataError names characters that have no token."""
         if self.merges is None:
             return self._encode_characters(text)
-        pieces, parts = _pieces(text), [np.empty(0, dtype=np.int32)]
+        pieces, parts = _pieces(text) if self._may_cut else iter([text]), [np.empty(0, dtype=np.int32)]
         while batch := list(islice(pieces, PIECES_AT_ONCE)):
             parts += [np.array(e.ids, dtype=np.int32) for e in self._ask_library(batch)]
         return np.concatenate(parts)
@@ -90,7 +120,20 @@ class Tokenizer:
 
     def show(self, ids: Sequence[int]) -> list[str]:
         r"""Return a printable name for each id: bytes that are no character and ends of lines as in \xc3 and \n."""
-        return [self.specials[i] if i < len(self.specials) else _visible(self.tokens[i]) for i in ids]
+        return [self.special_names.get(i) or _visible(self.tokens[i]) for i in ids]
+
+    @cached_property
+    def special_names(self) -> dict[int, str]:
+        """The name of each special token by its id."""
+        return dict(zip(self.special_ids, self.specials, strict=True))
+
+    @cached_property
+    def _may_cut(self) -> bool:
+        """Whether no token reaches over a space after a letter: those that others add to a vocabulary may."""
+        if self.imported is None:
+            return True
+        tree = json.loads(self.imported.tree)
+        return not is_of_pieces(tree) and not any(" " in token["content"] for token in tree["added_tokens"])
 
     @cached_property
     def _id_of_codepoint(self) -> NDArray[np.int32]:
@@ -123,7 +166,10 @@ class Tokenizer:
     def _library(self) -> LibraryTokenizer:
         from tokenizers import Tokenizer as LibraryTokenizer  # 30 ms, of no use to characters
 
-        library = LibraryTokenizer.from_str(json.dumps(_tree_of(self)))
+        try:
+            library = LibraryTokenizer.from_str(json.dumps(tree_of(self)))
+        except Exception as error:  # noqa: BLE001 - the library has no kind of its own; only files of others can be wrong
+            raise ModelMismatch(f"tokenizer cannot be read ({error})", where="tokenizer.json") from None
         library.encode_special_tokens = True  # that is: as the text they are
         return library
 
@@ -200,7 +246,12 @@ def open_tokenizer(path: Path) -> tuple[Tokenizer, Manifest]:
 
 def write_tokenizer_files(tokenizer: Tokenizer, folder: Path) -> None:
     """Write tokenizer.json and tokenizer_config.json, as `AutoTokenizer` reads them."""
-    write_json(folder / "tokenizer.json", _tree_of(tokenizer))
+    write_json(folder / "tokenizer.json", tree_of(tokenizer))
+    if tokenizer.chat_template:
+        (folder / CHAT_TEMPLATE).write_text(tokenizer.chat_template, encoding="utf-8", newline="\n")
+    if tokenizer.imported is not None:
+        write_json(folder / SETTINGS, settings_of(tokenizer.imported, tokenizer.specials))
+        return
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": END_OF_TEXT,
@@ -208,11 +259,18 @@ def write_tokenizer_files(tokenizer: Tokenizer, folder: Path) -> None:
         "pad_token": END_OF_TEXT,
         "clean_up_tokenization_spaces": False,
     }
-    write_json(folder / "tokenizer_config.json", settings)
+    write_json(folder / SETTINGS, settings)
+
+
+def of_parts(parts: Parts) -> Tokenizer:
+    """Return an imported tokenizer."""
+    return Tokenizer(parts.tokens, parts.specials, (), parts.imported, parts.chat_template)
 
 
 def read_tokenizer_json(file: Path) -> Tokenizer:
-    """Return the tokenizer of a tokenizer.json that dozero wrote; ModelMismatch for one it did not."""
+    """Return the tokenizer of a tokenizer.json that dozero wrote or imported; ModelMismatch for any other."""
+    if is_imported(file.parent):
+        return of_parts(read_parts(file.parent))
     try:
         tree = json.loads(file.read_text(encoding="utf-8"))
         vocab: dict[str, int] = tree["model"]["vocab"]
@@ -221,28 +279,31 @@ def read_tokenizer_json(file: Path) -> Tokenizer:
             merges = [(vocab[left], vocab[right]) for left, right in tree["model"]["merges"]]
             tokenizer = bpe_tokenizer(merges, specials)
         else:
-            characters = {token for name in {*vocab} - {*specials} if _is_character(token := _bytes_of(name))}
+            characters = {token for name in {*vocab} - {*specials} if _is_character(token := bytes_of(name))}
             tokenizer = train_char_tokenizer([b"".join(characters).decode()])
         # Any other tokenizer would cut text otherwise than `encode` does, and the model read what it never learned.
-        is_ours = specials[:1] == (END_OF_TEXT,) and _tree_of(tokenizer) == tree
+        is_ours = specials[:1] == (END_OF_TEXT,) and tree_of(tokenizer) == tree
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ModelMismatch(f"tokenizer cannot be read ({error!r})", where=file) from None
     except DataError:  # no characters
         tokenizer, is_ours = None, False
     if tokenizer is None or not is_ours:
         raise ModelMismatch("not a tokenizer of dozero", where=file, expected="a tokenizer.json that dozero wrote")
-    return tokenizer
+    chat = file.with_name(CHAT_TEMPLATE)
+    return replace(tokenizer, chat_template=chat.read_text(encoding="utf-8")) if chat.is_file() else tokenizer
 
 
-def _tree_of(tokenizer: Tokenizer) -> dict[str, Any]:
+def tree_of(tokenizer: Tokenizer) -> dict[str, Any]:
     """Return what stands in tokenizer.json."""
+    if tokenizer.imported is not None:
+        return json.loads(tokenizer.imported.tree)
     first = len(tokenizer.specials)
-    names = [*tokenizer.specials, *(_printable(token) for token in tokenizer.tokens[first:])]
+    names = [*tokenizer.specials, *(printable(token) for token in tokenizer.tokens[first:])]
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
     if tokenizer.merges is None:
         pre_tokenizer = byte_level
-        merges = [[_printable(t[:-1]), _printable(t[-1:])] for t in tokenizer.tokens if len(t) > 1]
+        merges = [[printable(t[:-1]), printable(t[-1:])] for t in tokenizer.tokens if len(t) > 1]
     else:
         split = {"type": "Split", "pattern": {"Regex": PATTERN}, "behavior": "Isolated", "invert": False}
         pre_tokenizer = {"type": "Sequence", "pretokenizers": [split, byte_level]}
@@ -282,17 +343,3 @@ def _is_character(token: bytes) -> bool:
 def _visible(token: bytes) -> str:
     text = token.decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-# GPT-2's printable stand-in for each byte: itself where it prints, else a letter from U+0100 on.
-_LETTERS = 188  # bytes of BYTE_ORDER that print
-_STAND_IN = {b: chr(b if i < _LETTERS else 0x100 + i - _LETTERS) for i, b in enumerate(BYTE_ORDER)}
-_BYTE_OF = {letter: b for b, letter in _STAND_IN.items()}
-
-
-def _printable(token: bytes) -> str:
-    return "".join(_STAND_IN[b] for b in token)
-
-
-def _bytes_of(name: str) -> bytes:
-    return bytes(_BYTE_OF[letter] for letter in name)
