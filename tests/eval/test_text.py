@@ -1,6 +1,8 @@
 """Reading documents: bits that add up to those of training, whole texts or cut, and figures of known models."""
 
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +15,10 @@ from dozero.eval import text as text_module
 from dozero.eval.likelihood import measure_surprise
 from dozero.eval.task import Task, TaskConfig
 from dozero.eval.text import mark_text, read_documents
+from dozero.generate.language_model import LanguageModel
 from dozero.testing import random_language_model
-from dozero.tokenizer.tokenizer import END_ID
+from dozero.tokenizer.imported import Imported
+from dozero.tokenizer.tokenizer import END_ID, tree_of
 
 MODEL = random_language_model(["coração mãe"], context=12)
 V = MODEL.tokenizer.vocab_size
@@ -51,6 +55,19 @@ def test_a_long_document_is_read_to_its_end(text):
     assert reading.tokens[0] == len(ids)
     assert reading.nats[0] == pytest.approx(sum(nats[:-1]), rel=1e-4, abs=1e-4)
     assert reading.end_nats[0] == pytest.approx(nats[-1], rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize(("begin", "first"), [(None, END_ID), (2, 2)])
+def test_the_first_token_is_predicted_too_where_nothing_is_put_before_a_prompt(begin, first):
+    ours = MODEL.tokenizer
+    imported = Imported(json.dumps(tree_of(ours)), (END_ID,), END_ID, begin, END_ID, adds_begin=False)
+    theirs = LanguageModel(MODEL.model, replace(ours, imported=imported, merges=()))
+    assert theirs.tokenizer.begin([3]) == [3]
+    reading, ids = read_documents(theirs, ["coração"]), ours.encode("coração").tolist()
+    assert reading.tokens[0] == len(ids)
+    with torch.no_grad():
+        logits = MODEL.model(torch.tensor([[first, *ids[:-1]]]))[0].log_softmax(-1)
+    assert reading.nats[0] == pytest.approx(-logits.gather(1, torch.tensor(ids)[:, None]).sum().item(), rel=1e-4)
 
 
 def test_portions_change_nothing(monkeypatch):

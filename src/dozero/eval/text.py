@@ -62,10 +62,19 @@ def read_documents(model: LanguageModel, texts: Sequence[str]) -> Reading:
 
 def _windows(tokenizer: Tokenizer, ids: list[int], longest: int) -> list[Window]:
     """Return the windows of a document and its end; in all of them together the end is the last target."""
-    tokens, end = tuple(tokenizer.begin(ids)), tokenizer.end_id
+    tokens, end = (*before_documents(tokenizer), *ids), tokenizer.end_id
     if len(tokens) <= longest:
         return [Window(tokens, (*tokens[1:], end))]
     return [*windows_of(tokens, longest), Window(tokens[-longest:], (end,))]
+
+
+def before_documents(tokenizer: Tokenizer) -> list[int]:
+    """Return what stands before a document, so that its first token is predicted, too: END, or what others begin with.
+
+    Where a model was trained with nothing before a text it is what lm-eval puts there: the bos it names, else its eos.
+    """
+    named = tokenizer.imported.begin_id if tokenizer.imported is not None else None
+    return tokenizer.begin_ids or [tokenizer.end_id if named is None else named]
 
 
 def _sum(found: Sequence[Predicted]) -> tuple[float, float, int, int]:
