@@ -43,7 +43,9 @@ def test_an_imported_folder_gives_transformers_logits_ids_and_greedy_text(folder
         told = folder_of_others.tokenizer.decode(found[0, given.shape[1] :], skip_special_tokens=True)
         written = "".join(ours.stream(text, GenerateConfig(temperature=0, max_tokens=12)))
         if folder_of_others.kind == "Mistral":  # its tokenizer takes the first space off, wherever a text begins
-            written = written.removeprefix(" ")
+            # and where bytes make no character it shows each of their run as broken, ours only those that are
+            broken = "\N{REPLACEMENT CHARACTER}"
+            written, told = written.removeprefix(" ").split(broken)[0], told.split(broken)[0]
         assert written == told
 
 
