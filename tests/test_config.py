@@ -96,6 +96,8 @@ def in_agreement(tree):
     if optim["warmup"] + optim["decay"] > 1:
         optim["decay"] = (1 - optim["warmup"]) / 2
     tree["scale"]["partition"] = tree["scale"]["partition"] or "cpu"
+    tree["generate"]["stop"] = [stop for stop in tree["generate"]["stop"] if stop]
+    tree["generate"]["logit_bias"] = [f"{len(text)}=-1.5" for text in tree["generate"]["logit_bias"]]
     train["batch_tokens"] = max(train["batch_tokens"], model["max_seq_len"])
     train["verify_slots"] = min(train["verify_slots"], train["batch_tokens"] // model["max_seq_len"])
     train["shard"] &= not train["verify_slots"]

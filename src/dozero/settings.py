@@ -6,6 +6,7 @@ other fields is a property. `config.py` fills the tree from presets, files and t
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -286,8 +287,42 @@ class GenerateConfig(Config):
     """Choose among the likeliest tokens that together hold this probability."""
     min_p: float = Field(default=0.0, ge=0, le=1)
     """Choose among tokens at least this fraction as likely as the likeliest."""
+    repetition_penalty: float = Field(default=1.0, gt=0)
+    """Above 1 makes tokens of the prompt and of the text so far less likely (their logits divided, or multiplied below 0)."""
+    presence_penalty: float = 0.0
+    """Taken off the logit of each token that the continuation already holds."""
+    frequency_penalty: float = 0.0
+    """Taken off the logit of a token once for each time that the continuation holds it."""
+    logit_bias: Names = ()
+    """Added to the logits of tokens, by their id, such as ["12=-5", "40=2.5"]; -100 rules a token out."""
+    stop: Names = ()
+    """The text ends before the first of these strings; none of it shows, not even a part."""
+    speculate: int = Field(default=0, ge=0)
+    """Tokens guessed ahead from what followed the same words before, and checked at once: the same text, sooner. 0: off."""
     max_tokens: int = Field(default=64, ge=1)
     """Longest continuation, in tokens."""
+
+    @model_validator(mode="after")
+    def _texts_are_usable(self) -> Self:
+        if "" in self.stop:
+            raise ValueError("stop holds an empty string, before which every text ends")
+        for entry in self.logit_bias:
+            token, _, bias = entry.partition("=")
+            if not (token.isascii() and token.isdigit() and _is_finite(bias)):
+                raise ValueError(f"logit_bias is written id=number, such as 12=-5, not {entry!r}")
+        return self
+
+    @property
+    def biases(self) -> dict[int, float]:
+        """What is added to the logit of each token named in `logit_bias`."""
+        return {int(token): float(bias) for token, _, bias in (entry.partition("=") for entry in self.logit_bias)}
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 class RunConfig(Config):

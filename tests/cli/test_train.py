@@ -213,10 +213,12 @@ def test_fresh_leaves_what_dozero_did_not_write(file):
 
 
 def test_a_dry_run_tells_parameters_and_time_and_trains_nothing(file):
-    told = train(file, "--dry-run").stdout.splitlines()[-1]
+    *_, cost, time, memory, kinds = train(file, "--dry-run").stdout.splitlines()
     params = model_cost(load_config(file).model, 13).params
-    assert told.startswith(f"{params:,} parameters, 12 steps, ")
-    assert re.search(r"about \d+ s of training", told)
+    assert cost.startswith(f"{params:,} parameters, 12 steps, ")
+    assert re.search(r"about \d+ s of training", time)
+    assert memory.startswith("memory: ")
+    assert "weights" in kinds
     assert not (file.parent / "runs").exists()
 
 
@@ -229,7 +231,7 @@ def test_a_dry_run_as_json(file):
     assert facts["training_flops"] == cost.training_flops_per_token * 64 * 12
     assert facts["seconds_per_step"] > 0
     assert facts["seconds"] == pytest.approx(facts["seconds_per_step"] * 12, abs=0.06)
-    assert facts["weights_and_state_bytes"] > 4 * cost.params
+    assert facts["memory"]["weights_bytes"] == 4 * cost.params
 
 
 def test_a_dry_run_never_clears_a_run(trained):

@@ -69,7 +69,8 @@ def test_an_empty_answer_is_refused():
 
 @given(st.lists(st.integers(1, 5), max_size=40), st.integers(1, 9))
 def test_windows_predict_each_token_once_with_as_much_before_it_as_fits(ids, longest):
-    windows, tokens = windows_of(ids, longest), [END_ID, *ids]
+    tokens = [END_ID, *ids]
+    windows = windows_of(tokens, longest)
     assert [t for window in windows for t in window.targets] == ids
     end = 0
     for window in windows:

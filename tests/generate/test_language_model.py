@@ -209,3 +209,69 @@ def test_what_each_token_adds_makes_up_the_text_and_a_character_comes_with_its_l
     assert text in (added, added + "\ufffd")  # at the end half a character may be left
     chain = chain_language_model(["日本"], *bytes_of("日"), "本".encode())
     assert [choice.text for choice in chain.explain(config=GREEDY)] == ["", "", "日", "本", ""]
+
+
+# --- stop strings, reasons and logarithms -------------------------------------------------------------------------------
+
+
+def before_the_stop(text, stops):
+    ends = [text.find(stop) for stop in stops if stop in text]
+    return text[: min(ends)] if ends else text
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 999), st.lists(st.sampled_from("aãçosc日本ё"), min_size=1, max_size=2), st.sampled_from((0, 3)))
+def test_a_stop_string_ends_the_text_and_no_part_of_it_shows(seed, stops, guesses):
+    free = GenerateConfig(max_tokens=20, temperature=1.2)
+    whole = "".join(RANDOM.stream("ca", free, seed))
+    stopping = free.model_copy(update={"stop": tuple(stops), "speculate": guesses})
+    pieces = list(RANDOM.stream("ca", stopping, seed))
+    assert "".join(pieces) == before_the_stop(whole, stops)
+    (done,) = RANDOM.complete([RANDOM.request("ca", stopping, seed)], ["ca"])
+    assert done.text == "".join(pieces)
+    if any(stop in whole for stop in stops):
+        assert done.finish == "stop"
+
+
+def test_a_stop_string_across_tokens_and_inside_characters_is_held_back():
+    chain = chain_language_model([*WORDS, "🙂"], b"c", "ã".encode()[:1], "ã".encode()[1:], b"o", "日".encode())
+    assert list(chain.stream(config=GenerateConfig(stop=("ão",)))) == ["c"]
+    assert list(chain.stream(config=GenerateConfig(stop=("ãa",)))) == ["c", "ão", "日"]
+    assert list(chain.stream(config=GenerateConfig(stop=("日!",)))) == ["c", "ã", "o", "日"]
+
+
+def test_the_reason_for_the_end_is_told():
+    chain = chain_language_model(WORDS, b"c", b"a", b"s")
+    reasons = [(9, (), "cas", "stop"), (2, (), "ca", "length"), (9, ("s",), "ca", "stop"), (1, ("c",), "", "stop")]
+    for most, stop, text, finish in reasons:
+        (done,) = chain.complete([chain.request("", GenerateConfig(max_tokens=most, stop=stop), 0)], [""])
+        assert (done.text, done.finish) == (text, finish)
+
+
+def test_prompts_of_different_lengths_are_continued_as_each_alone():
+    prompts = ["", "ca", "coração", "日", "casa"]
+    config = GenerateConfig(temperature=1.2, max_tokens=12)
+    done = RANDOM.complete([RANDOM.request(p, config, i) for i, p in enumerate(prompts)], prompts)
+    assert [d.prompt + d.text for d in done] == [RANDOM.generate(p, config, i) for i, p in enumerate(prompts)]
+
+
+@pytest.mark.parametrize("config", [GREEDY, GenerateConfig(temperature=0.7, repetition_penalty=1.3)], ids=str)
+def test_logarithms_are_those_of_the_full_forward_whatever_the_rules(config):
+    prompts = ["ca", "日"]
+    for done in RANDOM.complete([RANDOM.request(p, config, 1) for p in prompts], prompts, top=3):
+        ids = torch.tensor([[*RANDOM.encode_prompt(done.prompt), *done.ids]])
+        with torch.no_grad():
+            logs = RANDOM.model(ids).log_softmax(dim=-1)[0]
+        begun = ids.shape[1] - len(done.ids)
+        assert len(done.logprobs) == len(done.ids)
+        for place, told in enumerate(done.logprobs, begun - 1):
+            assert told.id == int(ids[0, place + 1])
+            assert told.logprob == pytest.approx(float(logs[place, told.id]), abs=1e-4)
+            expected = logs[place].topk(3)
+            assert [i for i, _, _ in told.top] == expected.indices.tolist()
+            assert [x for _, _, x in told.top] == pytest.approx(expected.values.tolist(), abs=1e-4)
+
+
+def test_a_bias_for_a_token_that_is_not_there_is_refused():
+    with pytest.raises(DataError, match=r"logit_bias names no token of this model; expected .* got 999"):
+        RANDOM.generate(config=GenerateConfig(logit_bias=("999=1",)))

@@ -7,9 +7,28 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
-from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers import (
+    MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
-from dozero.generate.sample import choose, restrict, with_min_p, with_temperature, with_top_k, with_top_p
+from dozero.generate.sample import (
+    choose,
+    cut_by,
+    penalize,
+    remembers,
+    restrict,
+    with_bias,
+    with_count_penalties,
+    with_min_p,
+    with_repetition_penalty,
+    with_temperature,
+    with_top_k,
+    with_top_p,
+)
 from dozero.settings import GenerateConfig
 
 JUST_BELOW_ONE = 1 - 2**-53  # the largest random.random()
@@ -121,6 +140,58 @@ def test_composed_rules_cut_what_those_of_transformers_cut(seed, temperature, k,
         theirs = warper(torch.zeros(4, 1, dtype=torch.long), theirs)
     ours = restrict(logits, GenerateConfig(temperature=temperature, top_k=k, top_p=p, min_p=min_p))
     torch.testing.assert_close(ours, theirs)
+
+
+# --- what was said before -----------------------------------------------------------------------------------------------
+
+
+@given(logits_of_rows(), st.floats(0.1, 10.0), st.data())
+def test_the_repetition_penalty_is_that_of_transformers(logits, penalty, data):
+    V = logits.shape[1]
+    said = torch.tensor([data.draw(st.lists(st.integers(0, V - 1), min_size=4, max_size=4)) for _ in logits])
+    seen = torch.zeros(logits.shape, dtype=torch.bool).scatter(1, said, True)
+    theirs = RepetitionPenaltyLogitsProcessor(penalty)(said, logits.clone())
+    torch.testing.assert_close(with_repetition_penalty(logits, seen, penalty), theirs)
+
+
+@given(logits_of_rows(), st.floats(-2, 2), st.floats(-2, 2), st.data())
+def test_presence_counts_once_and_frequency_each_time(logits, presence, frequency, data):
+    V = logits.shape[1]
+    counts = torch.tensor([data.draw(st.lists(st.integers(0, 5), min_size=V, max_size=V)) for _ in logits])
+    ours = with_count_penalties(logits, counts, presence, frequency)
+    for row, times, after in zip(logits.tolist(), counts.tolist(), ours.tolist(), strict=True):
+        expected = [x - (presence if n else 0) - frequency * n for x, n in zip(row, times, strict=True)]
+        assert after == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_bias_is_added_to_its_token_alone_and_minus_100_rules_it_out():
+    logits = torch.zeros(2, 5)
+    ours = with_bias(logits, {1: -100.0, 3: 2.5, 99: 1.0})
+    assert ours.tolist() == [[0, -100, 0, 2.5, 0]] * 2
+    assert ours.double().softmax(dim=-1)[0, 1] < 1e-40
+
+
+@given(logits_of_rows())
+def test_penalties_at_their_neutral_values_do_nothing(logits):
+    counts = torch.ones(logits.shape, dtype=torch.long)
+    assert not remembers(GenerateConfig())
+    assert torch.equal(penalize(logits, GenerateConfig(), counts > 0, counts), logits)
+
+
+def test_penalties_apply_in_order_bias_repetition_counts():
+    config = GenerateConfig(logit_bias=("0=1",), repetition_penalty=2.0, presence_penalty=0.25, frequency_penalty=0.5)
+    counts = torch.tensor([[2, 0, 0]])
+    ours = penalize(torch.tensor([[1.0, -1.0, 3.0]]), config, torch.tensor([[False, True, False]]), counts)
+    assert ours.tolist() == [[(1 + 1) / 2 - 0.25 - 2 * 0.5, -1 * 2, 3.0]]
+
+
+@given(logits_of_rows(most_rows=1), st.integers(0, 5), st.floats(0.05, 1.0), st.floats(0.0, 1.0))
+def test_what_is_cut_is_what_the_rules_leave_without_chance_each_by_one_rule(logits, k, p, min_p):
+    config = GenerateConfig(top_k=k, top_p=p, min_p=min_p)
+    cuts = cut_by(logits[0], config)
+    assert set(cuts) == set(range(logits.shape[1])) - kept(restrict(logits, config))[0]
+    alone = GenerateConfig(top_k=k)
+    assert {i for i, rule in cuts.items() if rule == "top_k"} == set(cut_by(logits[0], alone))
 
 
 # --- the draw -----------------------------------------------------------------------------------------------------------

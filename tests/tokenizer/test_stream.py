@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dozero.tokenizer.stream import IncrementalDecoder
+from dozero.tokenizer.stream import IncrementalDecoder, StopFilter
 
 
 def pieces_of(tokens):
@@ -59,3 +59,46 @@ def test_by_hand(tokens, pieces, rest):
 def test_the_end_of_text_shows_nothing():
     decoder = IncrementalDecoder([b"", b"\xc3", b"\xa7"])
     assert [decoder.push(i) for i in (0, 1, 0, 2, 0)] == ["", "", "", "ç", ""]
+
+
+# --- stop strings -----------------------------------------------------------------------------------------------------
+
+
+def before_the_stop(text, stops):
+    """The text before the stop string that is complete first; of several at one character, the longest."""
+    for end in range(len(text) + 1):
+        found = [stop for stop in stops if text[:end].endswith(stop)]
+        if found:
+            return text[: end - max(map(len, found))]
+    return text
+
+
+short_texts = st.text("ab\nç", max_size=12)
+
+
+@given(st.lists(short_texts, max_size=6), st.lists(st.text("ab\nç", min_size=1, max_size=4), max_size=3))
+def test_pieces_join_to_the_text_before_the_first_stop_however_it_is_before_the_stop(pieces, stops):
+    shown = StopFilter(stops)
+    text = "".join(shown.push(piece) for piece in pieces)
+    stopped = shown.stopped
+    text += shown.finish()
+    assert text == before_the_stop("".join(pieces), stops)
+    assert stopped == any(stop in "".join(pieces) for stop in stops)
+
+
+@given(short_texts, st.lists(st.text("ab\nç", min_size=1, max_size=4), min_size=1, max_size=3))
+def test_what_is_shown_is_never_taken_back_and_held_back_no_longer_than_needed(text, stops):
+    shown, so_far = StopFilter(stops), ""
+    for i, character in enumerate(text):
+        so_far += shown.push(character)
+        if shown.stopped:
+            break
+        held = text[: i + 1].removeprefix(so_far)
+        assert text[: i + 1].startswith(so_far)
+        assert not held or any(stop.startswith(held) for stop in stops)
+    assert before_the_stop(text, stops).startswith(so_far)
+
+
+def test_after_a_stop_nothing_shows():
+    shown = StopFilter(["."])
+    assert [shown.push("a.b"), shown.push("c"), shown.finish()] == ["a", "", ""]

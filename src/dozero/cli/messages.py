@@ -171,10 +171,28 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "finding_advice": ("o que fazer: {advice}", "what to do: {advice}"),
     "finding_command": ("[bold]{command}[/]", "[bold]{command}[/]"),
     "new_made": ("feito: {file}. Mude o que quiser nele e rode:", "made: {file}. Change what you like in it and run:"),
-    "cost": ("{params} parâmetros, {steps} passos, {flops:.2f} TFLOP, {mb:.1f} MB de pesos e estado, "
-             "uns {seconds:.0f} s de treino, {epochs:.1f} vezes os documentos",
-             "{params} parameters, {steps} steps, {flops:.2f} TFLOP, {mb:.1f} MB of weights and state, "
-             "about {seconds:.0f} s of training, {epochs:.1f} times the documents"),
+    "cost": ("{params} parâmetros, {steps} passos, {mflop:.2f} MFLOP por token, {flops:.2f} TFLOP ao todo, "
+             "{epochs:.1f} vezes os documentos",
+             "{params} parameters, {steps} steps, {mflop:.2f} MFLOP a token, {flops:.2f} TFLOP in all, "
+             "{epochs:.1f} times the documents"),
+    "cost_time": ("tempo: uns {seconds:.0f} s de treino, {step_ms:.0f} ms por passo (medidos agora)",
+                  "time: about {seconds:.0f} s of training, {step_ms:.0f} ms a step (measured now)"),
+    "cost_time_unknown": ("tempo: não medido, porque um passo pode não caber na memória",
+                          "time: not measured, because a step may not fit the memory"),
+    "cost_memory": ("memória: até {needed} MB: o treino usa {alive} MB no pico, o alocador retém até {heap} MB do que foi "
+                    "liberado, o torch e os dados ocupam {idle} MB; a máquina tem {available} MB livres de {total} MB",
+                    "memory: up to {needed} MB: training uses {alive} MB at its peak, the allocator keeps up to {heap} MB of what "
+                    "was freed, torch and the data hold {idle} MB; this machine has {available} MB free of {total} MB"),
+    "cost_memory_kinds": ("por tipo, cada um no seu máximo: pesos {weights}, gradientes {gradients}, otimizador {optimizer}, "
+                          "ativações {activations}, logits {logits}, atualização {update} MB",
+                          "by kind, each at its most: weights {weights}, gradients {gradients}, optimizer {optimizer}, "
+                          "activations {activations}, logits {logits}, update {update} MB"),
+    "cost_no_room": ("[bold red]aviso:[/] pode não caber, faltam até {short} MB. Cabe com: {settings}",
+                     "[bold red]warning:[/] it may not fit, up to {short} MB are missing. It fits with: {settings}"),
+    "cost_no_room_at_all": ("[bold red]aviso:[/] pode não caber, faltam até {short} MB, nem com train.micro_batch_tokens e "
+                            "train.checkpoint_activations: diminua o modelo",
+                            "[bold red]warning:[/] it may not fit, up to {short} MB are missing, not even with train.micro_batch_tokens "
+                            "and train.checkpoint_activations: make the model smaller"),
     "why_head": ("letra   chance   depois das regras   dúvida   outras candidatas",
                  "token   chance   after the rules     doubt    other candidates"),
     "reason:more usual in another language": ("mais usadas em outra língua", "more usual in another language"),

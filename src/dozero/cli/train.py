@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from dozero.cli.display import Display
     from dozero.cli.session import Job
     from dozero.device import Device
-    from dozero.pipeline.stages import Prepared
-    from dozero.settings import RunConfig
     from dozero.train.team import Team
 
 
@@ -105,6 +103,7 @@ def _lead(
     prove_kills: int | None,
 ) -> None:
     """Make the data, train and tell the result: what a process does alone or for its team."""
+    from dozero.cli.cost import show_cost
     from dozero.cli.proof import prove_and_show
     from dozero.cli.session import planned, prepare_and_show, train_and_show
 
@@ -116,40 +115,11 @@ def _lead(
     if minutes is not None:
         config = planned(display, job, data, device, minutes, began, team.size if team else 1)
     if dry_run:
-        _show_cost(display, config, data)
+        show_cost(display, config, data, device)
         return
     finished = train_and_show(display, job, config, data, device, team=team)
     by_character, heldout = config.tokenizer.kind == "char", finished.heldout
     display.say(
         "finished" if by_character else "finished_bytes", path=str(finished.model), steps=finished.step,
         bits=heldout.bits_per_character if by_character else heldout.bits_per_byte, seconds=finished.seconds,
-    )  # fmt: skip
-
-
-def _show_cost(display: Display, config: RunConfig, data: Prepared) -> None:
-    """Print parameters, operations, memory and the time that a few measured steps foretell."""
-    from dozero.cli.messages import number
-    from dozero.cli.session import ready_device
-    from dozero.model.cost import model_cost, training_bytes
-    from dozero.train.plan import measure_step
-
-    vocab_size = data.tokenizer.vocab_size
-    cost = model_cost(config.model, vocab_size)
-    step_s = measure_step(config, data.dataset, ready_device(config))
-    train_config = config.train
-    facts = {
-        "parameters": cost.params,
-        "steps": train_config.steps,
-        "training_flops": cost.training_flops_per_token * train_config.batch_tokens * train_config.steps,
-        "weights_and_state_bytes": training_bytes(config.model, vocab_size),
-        "seconds_per_step": round(step_s, 4),
-        "seconds": round(min(step_s * train_config.steps, train_config.max_seconds or float("inf")), 1),
-        "epochs": round(train_config.steps * train_config.batch_tokens / len(data.dataset.train.ids), 2),
-    }
-    if display.as_json:
-        display.print_json(facts)
-    display.say(
-        "cost", params=number(display.lang, cost.params), steps=number(display.lang, train_config.steps),
-        flops=facts["training_flops"] / 1e12, mb=facts["weights_and_state_bytes"] / 1e6, seconds=facts["seconds"],
-        epochs=facts["epochs"],
     )  # fmt: skip

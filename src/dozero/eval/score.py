@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dozero.errors import DataError
 from dozero.generate.language_model import LanguageModel
 from dozero.model.transformer import Transformer
-from dozero.tokenizer.tokenizer import END_ID, Tokenizer
+from dozero.tokenizer.tokenizer import Tokenizer
 
 TOKENS_AT_ONCE = 8192
 LOGITS_AT_ONCE = 2**26
@@ -80,15 +80,7 @@ def pair_of(tokenizer: Tokenizer, context: str, continuation: str) -> Pair:
     continuation = context[len(kept) :] + continuation
     whole = tokenizer.encode(kept + continuation).tolist()
     before = len(tokenizer.encode(kept))
-    return Pair(begun(whole[:before]), tuple(whole[before:]))
-
-
-def begun(ids: Sequence[int]) -> tuple[int, ...]:
-    """Return the tokens of a text with what stands before every document: what a model saw when it was trained.
-
-    lm-eval does the same when its model is told `add_bos_token=True`.
-    """
-    return (END_ID, *ids)
+    return Pair(tuple(tokenizer.begin(whole[:before])), tuple(whole[before:]))
 
 
 def score_texts(model: LanguageModel, texts: Sequence[tuple[str, str]]) -> list[Score]:
@@ -114,19 +106,18 @@ def window_of(pair: Pair, longest: int) -> Window:
     return Window(inputs, pair.continuation[-len(inputs) :])
 
 
-def windows_of(ids: Sequence[int], longest: int) -> list[Window]:
-    """Return windows in which each token of a document is predicted once, from its beginning on.
+def windows_of(tokens: Sequence[int], longest: int) -> list[Window]:
+    """Return windows in which each token of a document but the first is predicted once, from its beginning on.
 
     The last one reaches back, so that its tokens have as much before them as fits (lm-eval's rolling windows).
 
-    >>> [w.targets for w in windows_of([5, 6, 7], longest=2)], windows_of([5, 6, 7], longest=2)[1].inputs
+    >>> [w.targets for w in windows_of([0, 5, 6, 7], longest=2)], windows_of([0, 5, 6, 7], longest=2)[1].inputs
     ([(5, 6), (7,)], (5, 6))
     """
-    tokens = begun(ids)
     windows = []
-    for begin in range(0, len(ids), longest):
-        end = min(begin + longest, len(ids))
-        windows.append(Window(tuple(tokens[max(0, end - longest) : end]), tuple(ids[begin:end])))
+    for begin in range(1, len(tokens), longest):
+        end = min(begin + longest, len(tokens))
+        windows.append(Window(tuple(tokens[max(0, end - 1 - longest) : end - 1]), tuple(tokens[begin:end])))
     return windows
 
 
@@ -152,7 +143,7 @@ def _batches(lengths: Sequence[int], tokens_at_once: int) -> Iterator[list[int]]
 def _predict_batch(model: Transformer, windows: Sequence[Window]) -> Iterator[Predicted]:
     """Yield the predictions of windows run side by side; what fills the shorter ones comes after them and is not seen."""
     longest = max(len(window.inputs) for window in windows)
-    rows = [[*window.inputs, *[END_ID] * (longest - len(window.inputs))] for window in windows]
+    rows = [[*window.inputs, *[0] * (longest - len(window.inputs))] for window in windows]
     device = model.lm_head.weight.device
     with torch.no_grad():
         logits = model(torch.tensor(rows, device=device)).float()

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from dozero.eval.bootstrap import Statistic, interval_of, ratio
 from dozero.eval.calibration import BINS, calibration_error, count_bins, read_bins
 from dozero.eval.measure import Measure, Outcome
-from dozero.eval.score import Predicted, Window, begun, predict, windows_of
+from dozero.eval.score import Predicted, Window, predict, windows_of
 from dozero.eval.task import Task
 from dozero.generate.language_model import LanguageModel
-from dozero.tokenizer.tokenizer import END_ID
+from dozero.tokenizer.tokenizer import Tokenizer
 
 DOCUMENTS_AT_ONCE = 256
 
@@ -49,7 +49,7 @@ def read_documents(model: LanguageModel, texts: Sequence[str]) -> Reading:
     for begin in range(0, len(texts), DOCUMENTS_AT_ONCE):
         portion = texts[begin : begin + DOCUMENTS_AT_ONCE]
         encoded = [ids.tolist() for ids in model.tokenizer.encode_many(portion)]
-        per_text = [_windows(ids, model.model.config.max_seq_len) for ids in encoded]
+        per_text = [_windows(model.tokenizer, ids, model.model.config.max_seq_len) for ids in encoded]
         predicted = iter(predict(model.model, [window for windows in per_text for window in windows]))
         for windows in per_text:
             found = [next(predicted) for _ in windows]
@@ -60,12 +60,12 @@ def read_documents(model: LanguageModel, texts: Sequence[str]) -> Reading:
     return Reading(nats, end_nats, tokens, sizes, correct, np.stack(tables))
 
 
-def _windows(ids: list[int], longest: int) -> list[Window]:
+def _windows(tokenizer: Tokenizer, ids: list[int], longest: int) -> list[Window]:
     """Return the windows of a document and its end; in all of them together the end is the last target."""
-    tokens = begun(ids)
+    tokens, end = tuple(tokenizer.begin(ids)), tokenizer.end_id
     if len(tokens) <= longest:
-        return [Window(tokens, (*ids, END_ID))]
-    return [*windows_of(ids, longest), Window(tokens[-longest:], (END_ID,))]
+        return [Window(tokens, (*tokens[1:], end))]
+    return [*windows_of(tokens, longest), Window(tokens[-longest:], (end,))]
 
 
 def _sum(found: Sequence[Predicted]) -> tuple[float, float, int, int]:

@@ -1,16 +1,70 @@
 """Choosing the next token: pure functions on logits.
 
-Each rule returns new logits in which what it cuts is -inf. They are applied in the order of `restrict`.
+First what was said before counts against saying it again (`penalize`); then each rule returns new logits in which what
+it cuts is -inf, in the order of `RULES`; then the draw (`choose`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
 
-from jaxtyping import Float, Int
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dozero.settings import GenerateConfig
+
+
+def with_bias(logits: Float[Tensor, "B V"], biases: dict[int, float]) -> Float[Tensor, "B V"]:
+    """Return the logits with something added to those of some tokens, by id; ids past the last are passed over."""
+    return logits + _bias_row(tuple(biases.items()), logits.shape[-1])
+
+
+@lru_cache(maxsize=64)
+def _bias_row(biases: tuple[tuple[int, float], ...], size: int) -> Float[Tensor, "V"]:
+    added = torch.zeros(size)
+    for token, bias in biases:
+        if token < size:
+            added[token] = bias
+    return added
+
+
+def with_repetition_penalty(
+    logits: Float[Tensor, "B V"], seen: Bool[Tensor, "B V"], penalty: float
+) -> Float[Tensor, "B V"]:
+    """Return logits in which tokens seen before are less likely: divided, or multiplied below 0 (Keskar et al. 2019)."""
+    return torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+
+
+def with_count_penalties(
+    logits: Float[Tensor, "B V"], counts: Int[Tensor, "B V"], presence: float, frequency: float
+) -> Float[Tensor, "B V"]:
+    """Return logits less `presence` for tokens that came, and less `frequency` for each time they came (as OpenAI's)."""
+    return logits - (counts > 0) * presence - counts * frequency
+
+
+def remembers(config: GenerateConfig) -> bool:
+    """Return whether what was said before changes what comes next by these settings."""
+    return config.repetition_penalty != 1 or config.presence_penalty != 0 or config.frequency_penalty != 0
+
+
+def penalize(
+    logits: Float[Tensor, "B V"],
+    config: GenerateConfig,
+    prompts: Bool[Tensor, "B V"] | None = None,
+    counts: Int[Tensor, "B V"] | None = None,
+) -> Float[Tensor, "B V"]:
+    """Return the logits after bias and penalties: `prompts` tells the tokens of the prompt, `counts` those written since."""
+    if config.logit_bias:
+        logits = with_bias(logits, config.biases)
+    if counts is not None and config.repetition_penalty != 1:
+        seen = counts > 0 if prompts is None else (counts > 0) | prompts
+        logits = with_repetition_penalty(logits, seen, config.repetition_penalty)
+    if counts is not None and (config.presence_penalty or config.frequency_penalty):
+        logits = with_count_penalties(logits, counts, config.presence_penalty, config.frequency_penalty)
+    return logits
 
 
 def with_temperature(logits: Float[Tensor, "B V"], temperature: float) -> Float[Tensor, "B V"]:
@@ -41,17 +95,37 @@ def with_min_p(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
     return logits.masked_fill(logits < limit, -math.inf)
 
 
+Rule = Callable[[Tensor, GenerateConfig], Tensor]
+RULES: dict[str, Rule] = {
+    "temperature": lambda logits, c: with_temperature(logits, c.temperature) if c.temperature > 0 else logits,
+    "top_k": lambda logits, c: with_top_k(logits, c.top_k) if c.top_k else logits,
+    "top_p": lambda logits, c: with_top_p(logits, c.top_p) if c.top_p < 1 else logits,
+    "min_p": lambda logits, c: with_min_p(logits, c.min_p) if c.min_p > 0 else logits,
+}
+"""What each setting of sampling does to the logits, in the order in which they are applied; nothing at its neutral value."""
+
+
 def restrict(logits: Float[Tensor, "B V"], config: GenerateConfig) -> Float[Tensor, "B V"]:
     """Return the logits after temperature, top-k, top-p and min-p; rules at their neutral value do nothing."""
-    if config.temperature > 0:
-        logits = with_temperature(logits, config.temperature)
-    if config.top_k:
-        logits = with_top_k(logits, config.top_k)
-    if config.top_p < 1:
-        logits = with_top_p(logits, config.top_p)
-    if config.min_p > 0:
-        logits = with_min_p(logits, config.min_p)
+    for rule in RULES.values():
+        logits = rule(logits, config)
     return logits
+
+
+def cut_by(logits: Float[Tensor, "V"], config: GenerateConfig) -> dict[int, str]:
+    """Return the tokens that the rules cut, each with the name of the first that did.
+
+    >>> cut_by(torch.tensor([2.0, 1.0, 0.0, -9.0]), GenerateConfig(top_k=3, min_p=0.3))
+    {3: 'top_k', 2: 'min_p'}
+    """
+    found: dict[int, str] = {}
+    row = logits[None]
+    for name, rule in RULES.items():
+        after = rule(row, config)
+        for i in ((after[0] == -math.inf) & (row[0] > -math.inf)).nonzero()[:, 0].tolist():
+            found[i] = name
+        row = after
+    return found
 
 
 def choose(

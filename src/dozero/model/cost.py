@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dozero.settings import ModelConfig
@@ -49,13 +51,21 @@ def model_cost(config: ModelConfig, vocab_size: int) -> Cost:
     )
 
 
-def training_bytes(config: ModelConfig, vocab_size: int) -> int:
-    """Return the bytes of weights, gradients and optimizer state in fp32, activations left out.
+def update_flops(config: ModelConfig) -> float:
+    """Return the operations of Muon's products in one update: five rounds on each matrix of the blocks.
 
-    AdamW keeps two numbers a parameter, Muon one, and Muon takes the matrices inside the blocks alone.
+    A round multiplies x xᵀ, the square of that, and their sum with x, on the smaller side. AdamW and the rest go
+    number by number, which is little.
     """
-    cost = model_cost(config, vocab_size)
-    biases = config.n_layers * (config.n_heads + 2 * config.n_kv_heads) * config.head_dim * config.attention_bias
-    matrices = cost.block_params - biases
-    others = cost.params - matrices
-    return 4 * (3 * matrices + 4 * others)
+    return sum(count * 5 * (4.0 * rows**2 * cols + 2.0 * rows**3) for count, rows, cols in muon_stacks(config))
+
+
+def muon_stacks(config: ModelConfig) -> Iterator[tuple[int, int, int]]:
+    """Yield the matrices that Muon moves in one stack each: how many, their smaller and their larger side."""
+    C, L = config.d_model, config.n_layers
+    q, kv = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+    shapes = Counter({(q, C): L})
+    for shape, count in (((kv, C), 2 * L), ((C, q), L), ((config.d_ff, C), 2 * L), ((C, config.d_ff), L)):
+        shapes[shape] += count
+    for (rows, cols), count in shapes.items():
+        yield count, min(rows, cols), max(rows, cols)

@@ -59,8 +59,10 @@ def evaluate(s: Session) -> Evaluated:
 def sample(s: Session) -> Sampled:
     """Let the model write, and log what it wrote."""
     seed = sample_seed(s.config, s.state.step)
+    # Those who follow see tokens, not the text that a stop string ends: they must pass as often.
+    config = s.config.generate.model_copy(update={"stop": ()})
     with with_all(s.team, Order.SAMPLE, s.state.step, s.state.schedule):
-        text = LanguageModel(s.model, s.tokenizer).generate(config=s.config.generate, seed=seed)
+        text = LanguageModel(s.model, s.tokenizer).generate(config=config, seed=seed)
     s.samples.write(step=s.state.step, text=text)
     return Sampled(s.state.step, text)
 

@@ -1,0 +1,366 @@
+/* One pass of the transformer over a few tokens, with a cache: the arithmetic of model/transformer.py, written for a CPU.
+ *
+ * native.py compiles this file with the C compiler of the machine and lays the weights out as it reads them; the tests
+ * compare it with the model itself. Letters are those of the model: C d_model, H query heads, K key/value heads, D head_dim,
+ * F d_ff, V vocabulary, L layers. N are the tokens of this pass: each has a row of the cache and a position in it, so that
+ * a prompt, one token each of many texts, or guesses to be checked are all the same to it.
+ *
+ * A matrix is cut into tiles of 16 outputs, the last one filled up with zeros. In a tile the 16 weights of an input stand
+ * side by side; of int8, those of four inputs, as CPUs multiply and add four bytes at once. The cache has the same form:
+ * keys are a matrix whose outputs are the positions, values one whose inputs are. So there is one product, `multiply`.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#define UNROLLED _Pragma("GCC unroll 16")
+#define INLINE static inline __attribute__((always_inline))
+#define WIDE 16
+#define BLOCK 32 /* inputs that share a scale where they are int8 */
+#define TOKENS 4 /* that go through a product together: a weight that is loaded is used as often */
+#ifdef __AVX512F__
+enum { FLOAT_TILES = 4, BYTE_TILES = 2 }; /* as many sums as there are registers */
+#else
+enum { FLOAT_TILES = 1, BYTE_TILES = 1 };
+#endif
+
+typedef float floats __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t ints __attribute__((vector_size(64), aligned(4)));
+typedef struct { const void *weight; const float *scale, *bias; int64_t out, in, room; } Matrix; /* room: inputs of a tile */
+typedef struct { const float *norm, *q_norm, *k_norm, *mlp_norm; Matrix qkv, o, gate_up, down; } Layer;
+typedef struct {
+    int64_t C, H, K, D, F, V, L, is_int8, positions, threads;
+    float eps, unused;
+    const float *embedding, *final_norm, *cos, *sin;
+    Matrix head;
+    const Layer *layers;
+} Model;
+typedef struct { float *f; int8_t *q; float *scale; int32_t *shift; int64_t stride; } Inputs; /* of a product, N rows */
+
+INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+INLINE int64_t filled_up(int64_t n, int64_t size) { return (n + size - 1) / size * size; }
+
+INLINE floats load(const float *p) { return *(const floats *)p; }
+
+INLINE void store(float *p, floats a) { *(floats *)p = a; }
+
+/* e to the x: 2^n times a polynomial of the rest, within 2e-7 of it; no branch, so that compilers do many at once. */
+INLINE float exponential(float x) {
+    x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
+    float n = rintf(x * 1.44269504f);
+    float r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    union { int32_t i; float f; } power = {((int32_t)n + 127) << 23};
+    return p * power.f;
+}
+
+/* --- products ----------------------------------------------------------------------------------------------------- */
+
+/* Each output adds up its inputs in their order, whatever else is computed beside it: so a text has the same bits alone or
+ * among others, and a prompt the same as if it had been written token by token. */
+
+/* The sums of `tiles` tiles for `tokens` tokens, side by side in registers: both numbers are known to the compiler. */
+INLINE void sum_floats(floats *sums, const float *w, int64_t tile, const Inputs *x, int64_t n, int64_t in, int tiles, int tokens) {
+    const float *from = x->f + n * x->stride;
+    for (int64_t i = 0; i < in; i++)
+        UNROLLED
+        for (int t = 0; t < tiles; t++) {
+            const floats v = load(w + t * tile + i * WIDE);
+            UNROLLED
+            for (int k = 0; k < tokens; k++) sums[t * TOKENS + k] += v * from[k * x->stride + i];
+        }
+}
+
+/* Add to each of 16 sums the products of four of its weights and the four bytes of x. Where the CPU takes the one as
+ * unsigned, weights are 128 more; `OFFSET` times the sum of x is taken off before (Inputs.shift). */
+#if defined(__AVX512VNNI__)
+#define OFFSET 128
+INLINE ints add_fours(ints sum, const int8_t *w, int32_t x) {
+    const __m512i up = _mm512_xor_si512(_mm512_loadu_si512(w), _mm512_set1_epi8((char)-128));
+    return (ints)_mm512_dpbusd_epi32((__m512i)sum, up, _mm512_set1_epi32(x));
+}
+#elif defined(__AVX2__)
+#define OFFSET 0
+INLINE ints add_fours(ints sum, const int8_t *w, int32_t x) {
+    for (int half = 0; half < 2; half++) { /* |w| times x with the sign of w: 127 * 127 * 2 fits into 16 bits */
+        __m256i a = _mm256_loadu_si256((const __m256i *)w + half), s;
+        memcpy(&s, (char *)&sum + 32 * half, sizeof s);
+        const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(_mm256_set1_epi32(x), a));
+        s = _mm256_add_epi32(s, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+        memcpy((char *)&sum + 32 * half, &s, sizeof s);
+    }
+    return sum;
+}
+#else
+#define OFFSET 0
+INLINE ints add_fours(ints sum, const int8_t *w, int32_t x) {
+    int8_t four[4];
+    memcpy(four, &x, sizeof four);
+    for (int k = 0; k < WIDE; k++)
+        for (int j = 0; j < 4; j++) sum[k] += (int32_t)w[4 * k + j] * four[j];
+    return sum;
+}
+#endif
+
+INLINE void sum_bytes(floats *sums, const int8_t *w, int64_t tile, const Inputs *x, int64_t n, int64_t in, int tiles, int tokens) {
+    const int64_t blocks = x->stride / BLOCK;
+    for (int64_t b = 0; b < in / BLOCK; b++) {
+        ints whole[BYTE_TILES * TOKENS];
+        UNROLLED
+        for (int k = 0; k < tokens; k++)
+            UNROLLED
+            for (int t = 0; t < tiles; t++) whole[t * TOKENS + k] = (ints){0} + x->shift[(n + k) * blocks + b];
+        for (int i = 0; i < BLOCK; i += 4)
+            UNROLLED
+            for (int k = 0; k < tokens; k++) {
+                int32_t four;
+                memcpy(&four, x->q + (n + k) * x->stride + b * BLOCK + i, sizeof four);
+                UNROLLED
+                for (int t = 0; t < tiles; t++)
+                    whole[t * TOKENS + k] = add_fours(whole[t * TOKENS + k], w + t * tile + (b * BLOCK + i) * WIDE, four);
+            }
+        UNROLLED
+        for (int k = 0; k < tokens; k++)
+            UNROLLED
+            for (int t = 0; t < tiles; t++)
+                sums[t * TOKENS + k] += __builtin_convertvector(whole[t * TOKENS + k], floats) * x->scale[(n + k) * blocks + b];
+    }
+}
+
+/* The outputs of tiles from..from+tiles of a matrix for tokens n..n+tokens; y has `stride` floats for each token. */
+INLINE void put(const Matrix *m, int is_int8, const Inputs *x, int64_t n, int64_t from, float *y, int64_t stride, int adds, int tiles, int tokens) {
+    floats sums[FLOAT_TILES * TOKENS];
+    const int64_t tile = m->room * WIDE;
+    UNROLLED
+    for (int k = 0; k < FLOAT_TILES * TOKENS; k++) sums[k] = (floats){0};
+    if (is_int8)
+        sum_bytes(sums, (const int8_t *)m->weight + from * tile, tile, x, n, m->room, tiles, tokens);
+    else
+        sum_floats(sums, (const float *)m->weight + from * tile, tile, x, n, m->in, tiles, tokens);
+    UNROLLED
+    for (int k = 0; k < tokens; k++)
+        UNROLLED
+        for (int t = 0; t < tiles; t++) {
+            const int64_t o = (from + t) * WIDE, count = least(WIDE, m->out - o);
+            float *at = y + (n + k) * stride + o;
+            floats all = sums[t * TOKENS + k];
+            if (m->scale) all *= load(m->scale + o);
+            if (m->bias) all += load(m->bias + o);
+            if (count < WIDE) {
+                for (int i = 0; i < count; i++) at[i] = adds ? at[i] + all[i] : all[i];
+                continue;
+            }
+            if (adds) all += load(at);
+            store(at, all);
+        }
+}
+
+/* The outputs of tiles from..to for all N tokens. */
+static void multiply(const Matrix *m, int is_int8, const Inputs *x, int64_t N, int64_t from, int64_t to, float *y, int64_t stride, int adds) {
+#define TOGETHER(tiles) for (int64_t n = 0; n < N; n += TOKENS) switch (least(TOKENS, N - n)) { \
+        case 1: put(m, is_int8, x, n, o, y, stride, adds, tiles, 1); break; \
+        case 2: put(m, is_int8, x, n, o, y, stride, adds, tiles, 2); break; \
+        case 3: put(m, is_int8, x, n, o, y, stride, adds, tiles, 3); break; \
+        default: put(m, is_int8, x, n, o, y, stride, adds, tiles, 4); }
+    int64_t o = from;
+    if (is_int8) {
+        is_int8 = 1; /* known to the compiler from here on */
+        for (; o + BYTE_TILES <= to; o += BYTE_TILES) TOGETHER(BYTE_TILES)
+        for (; o < to; o++) TOGETHER(1)
+    } else {
+        for (; o + FLOAT_TILES <= to; o += FLOAT_TILES) TOGETHER(FLOAT_TILES)
+        for (; o < to; o++) TOGETHER(1)
+    }
+}
+
+INLINE int64_t tiles_of(const Matrix *m) { return (m->out + WIDE - 1) / WIDE; }
+
+/* Row n of what goes into a product of int8: bytes, with a scale for each block. */
+static void quantize(const Inputs *x, int64_t n, int64_t width) {
+    const int64_t in = filled_up(width, BLOCK), blocks = x->stride / BLOCK;
+    memset(x->f + n * x->stride + width, 0, (in - width) * sizeof(float));
+    for (int64_t i = 0; i < in; i += BLOCK) {
+        const float *f = x->f + n * x->stride + i;
+        int8_t *q = x->q + n * x->stride + i;
+        float most = 0;
+        int32_t sum = 0;
+        for (int k = 0; k < BLOCK; k++) most = fabsf(f[k]) > most ? fabsf(f[k]) : most;
+        const float back = most > 0 ? 127.0f / most : 0.0f;
+        for (int k = 0; k < BLOCK; k++) sum += q[k] = (int8_t)(int32_t)rintf(f[k] * back);
+        x->scale[n * blocks + i / BLOCK] = most / 127.0f;
+        x->shift[n * blocks + i / BLOCK] = -OFFSET * sum;
+    }
+}
+
+static void normalize(float *to, const float *from, const float *weight, int64_t width, float eps) {
+    float squares = 0;
+#pragma omp simd reduction(+ : squares)
+    for (int64_t i = 0; i < width; i++) squares += from[i] * from[i];
+    const float r = 1.0f / sqrtf(squares / (float)width + eps);
+    for (int64_t i = 0; i < width; i++) to[i] = from[i] * r * weight[i];
+}
+
+/* --- attention ---------------------------------------------------------------------------------------------------- */
+
+static void rotate(float *x, const float *cos, const float *sin, int64_t D) {
+    for (int64_t i = 0; i < D / 2; i++) {
+        const float a = x[i], b = x[i + D / 2];
+        x[i] = a * cos[i] - b * sin[i];
+        x[i + D / 2] = b * cos[i] + a * sin[i];
+    }
+}
+
+/* Queries and keys of one group of heads of a token: normalised, turned, and the keys and values put into the cache. */
+static void remember(const Model *m, const Layer *l, float *qkv, int64_t group, int64_t position, float *k, float *v, int64_t room) {
+    const int64_t D = m->D, G = m->H / m->K;
+    const float *cos = m->cos + position * (D / 2), *sin = m->sin + position * (D / 2), scale = 1.0f / sqrtf((float)D);
+    for (int64_t h = group * G; h < (group + 1) * G; h++) {
+        float *query = qkv + h * D;
+        if (l->q_norm) normalize(query, query, l->q_norm, D, m->eps);
+        rotate(query, cos, sin, D);
+        for (int64_t i = 0; i < D; i++) query[i] *= scale;
+    }
+    float *key = qkv + (m->H + group) * D, *value = qkv + (m->H + m->K + group) * D;
+    if (l->k_norm) normalize(key, key, l->k_norm, D, m->eps);
+    rotate(key, cos, sin, D);
+    for (int64_t i = 0; i < D; i++) k[(position / WIDE * D + i) * WIDE + position % WIDE] = key[i];
+    for (int64_t i = 0; i < D; i++) v[(i / WIDE * room + position) * WIDE + i % WIDE] = value[i];
+}
+
+/* softmax(q k) v over S positions, of the G heads that share keys and values. */
+static void attend(float *q, const float *k, const float *v, int64_t G, int64_t S, int64_t D, int64_t room, float *scores, float *y) {
+    const Matrix keys = {k, 0, 0, S, D, D}, values = {v, 0, 0, D, S, room};
+    const Inputs queries = {q, 0, 0, 0, D}, shares = {scores, 0, 0, 0, room};
+    multiply(&keys, 0, &queries, G, 0, tiles_of(&keys), scores, room, 0);
+    for (int64_t g = 0; g < G; g++) {
+        float most = -INFINITY, total = 0, *row = scores + g * room;
+        for (int64_t s = 0; s < S; s++) most = row[s] > most ? row[s] : most;
+        for (int64_t s = 0; s < S; s++) row[s] = exponential(row[s] - most);
+#pragma omp simd reduction(+ : total)
+        for (int64_t s = 0; s < S; s++) total += row[s];
+        const float whole = 1.0f / total;
+        for (int64_t s = 0; s < S; s++) row[s] *= whole;
+    }
+    multiply(&values, 0, &shares, G, 0, tiles_of(&values), y, D, 0);
+}
+
+/* --- all of it ---------------------------------------------------------------------------------------------------- */
+
+static int64_t widest(const Model *m) {
+    int64_t most = m->C > m->F ? m->C : m->F;
+    return filled_up(m->H * m->D > most ? m->H * m->D : most, BLOCK);
+}
+
+static int64_t inputs_floats(const Model *m, int64_t N) { return N * widest(m) * (BLOCK + BLOCK / 4 + 2) / BLOCK; }
+
+static Inputs inputs_at(const Model *m, int64_t N, float *memory) {
+    const int64_t wide = widest(m), all = N * wide;
+    float *scale = memory + all + all / 4;
+    return (Inputs){memory, (int8_t *)(memory + all), scale, (int32_t *)(scale + all / BLOCK), wide};
+}
+
+static int64_t own_floats(const Model *m) { return inputs_floats(m, 1) + m->H / m->K * filled_up(m->positions, WIDE) + WIDE; }
+
+/* Floats of room that `advance` asks for: shared by its threads, then for each of them. */
+int64_t room(const Model *m, int64_t N) {
+    const int64_t shared = N * (m->C + (m->H + 2 * m->K) * m->D + m->H * m->D + 2 * m->F) + inputs_floats(m, N);
+    return shared + m->threads * own_floats(m);
+}
+
+/* Put N tokens through the model. `cache` has for each layer, row and key/value head its keys [positions/16][D][16] and its
+ * values [D/16][positions][16]. The logits of the tokens `wanted` (their places among the N) go to `logits`. Returns
+ * nothing: what may be wrong is checked before it is called. */
+void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows, const int64_t *at, float *cache,
+             int64_t cache_rows, int64_t cache_positions, int64_t wanted_count, const int64_t *wanted, float *logits, float *memory) {
+    const int64_t C = m->C, H = m->H, K = m->K, D = m->D, F = m->F, W = (H + 2 * K) * D, G = H / K;
+    const int64_t head_keys = cache_positions * D, head_floats = head_keys + cache_positions * filled_up(D, WIDE);
+    const int is_int8 = (int)m->is_int8, alone = N == 1;
+    float *x = memory, *qkv = x + N * C, *gathered = qkv + N * W, *gate_up = gathered + N * H * D;
+    float *together = gate_up + N * 2 * F, *own = together + inputs_floats(m, N);
+#ifdef _OPENMP
+#pragma omp parallel num_threads((int)m->threads) if (m->threads > 1)
+#endif
+    {
+#ifdef _OPENMP
+        const int64_t me = omp_get_thread_num(), all = omp_get_num_threads();
+#define WAIT _Pragma("omp barrier")
+#else
+        const int64_t me = 0, all = 1;
+#define WAIT
+#endif
+/* What is done to each token by itself is shared out, or for a single one done by each thread: cheaper than to wait. */
+#define EACH_TOKEN(count) for (int64_t n = alone ? 0 : me; n < (count); n += alone ? 1 : all)
+#define READY if (!alone) { WAIT }
+#define SHARE(matrix) tiles_of(matrix) * me / all, tiles_of(matrix) * (me + 1) / all
+#define HEADS(unit) for (int64_t unit = me; unit < N * K; unit += all)
+        float *mine = own + me * own_floats(m), *scores = mine + inputs_floats(m, 1);
+        const Inputs in = alone ? inputs_at(m, 1, mine) : inputs_at(m, N, together);
+        for (int64_t n = me; n < N; n += all) memcpy(x + n * C, m->embedding + ids[n] * C, C * sizeof(float));
+        WAIT
+        for (int64_t layer = 0; layer < m->L; layer++) {
+            const Layer *l = m->layers + layer;
+            float *of_layer = cache + layer * cache_rows * K * head_floats;
+
+            EACH_TOKEN(N) {
+                normalize(in.f + n * in.stride, x + n * C, l->norm, C, m->eps);
+                if (is_int8) quantize(&in, n, C);
+            }
+            READY
+            multiply(&l->qkv, is_int8, &in, N, SHARE(&l->qkv), qkv, W, 0);
+            WAIT
+            HEADS(unit) {
+                float *k = of_layer + (rows[unit / K] * K + unit % K) * head_floats;
+                remember(m, l, qkv + unit / K * W, unit % K, at[unit / K], k, k + head_keys, cache_positions);
+            }
+            READY /* tokens of one pass may look at each other; alone, a thread has what it needs */
+            HEADS(unit) {
+                const int64_t n = unit / K, h = unit % K * G;
+                const float *k = of_layer + (rows[n] * K + unit % K) * head_floats;
+                attend(qkv + n * W + h * D, k, k + head_keys, G, at[n] + 1, D, cache_positions, scores, gathered + (n * H + h) * D);
+            }
+            WAIT
+            EACH_TOKEN(N) {
+                memcpy(in.f + n * in.stride, gathered + n * H * D, H * D * sizeof(float));
+                if (is_int8) quantize(&in, n, H * D);
+            }
+            READY
+            multiply(&l->o, is_int8, &in, N, SHARE(&l->o), x, C, 1);
+            WAIT
+            EACH_TOKEN(N) {
+                normalize(in.f + n * in.stride, x + n * C, l->mlp_norm, C, m->eps);
+                if (is_int8) quantize(&in, n, C);
+            }
+            READY
+            multiply(&l->gate_up, is_int8, &in, N, SHARE(&l->gate_up), gate_up, 2 * F, 0);
+            WAIT
+            EACH_TOKEN(N) {
+                const float *gate = gate_up + n * 2 * F, *up = gate + F;
+                float *to = in.f + n * in.stride;
+                for (int64_t i = 0; i < F; i++) to[i] = gate[i] / (1.0f + exponential(-gate[i])) * up[i];
+                if (is_int8) quantize(&in, n, F);
+            }
+            READY
+            multiply(&l->down, is_int8, &in, N, SHARE(&l->down), x, C, 1);
+            WAIT
+        }
+        EACH_TOKEN(wanted_count) {
+            normalize(in.f + n * in.stride, x + wanted[n] * C, m->final_norm, C, m->eps);
+            if (is_int8) quantize(&in, n, C);
+        }
+        READY
+        multiply(&m->head, is_int8, &in, wanted_count, SHARE(&m->head), logits, m->V, 0);
+    }
+}

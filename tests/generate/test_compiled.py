@@ -1,0 +1,97 @@
+"""The C source compiles cleanly everywhere it should, once; what others could have written is not opened."""
+
+import os
+import shutil
+import subprocess
+from importlib import resources
+
+import pytest
+
+from dozero.generate import compiled
+from dozero.generate.compiled import COMPILERS, CPUS, FLAGS, THREADS, cache_folder, is_ours_alone, open_library
+
+COMPILER = next(filter(None, map(shutil.which, COMPILERS)), None)
+needs_compiler = pytest.mark.skipif(COMPILER is None or os.name == "nt", reason="no C compiler")
+
+
+@pytest.fixture
+def opened_anew(tmp_path, monkeypatch):
+    """An empty cache folder, and nothing remembered before or after."""
+    monkeypatch.setenv("DOZERO_CACHE", str(tmp_path))
+    open_library.cache_clear()
+    yield tmp_path / "native"
+    open_library.cache_clear()
+
+
+@needs_compiler
+def test_it_is_compiled_once_for_this_user_alone(opened_anew):
+    assert open_library() is not None
+    (made,) = opened_anew.iterdir()
+    assert made.stat().st_mode & 0o777 == opened_anew.stat().st_mode & 0o777 == 0o700
+    before = made.stat().st_mtime_ns
+    open_library.cache_clear()
+    assert open_library() is not None
+    assert made.stat().st_mtime_ns == before
+
+
+def test_without_a_compiler_there_is_none(opened_anew, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert open_library() is None
+    assert not opened_anew.exists()
+
+
+@pytest.mark.parametrize("script", ["exit 1", 'echo cc 1.0; test "$1" = --version'])
+def test_a_compiler_that_does_not_work_is_as_good_as_none(script, opened_anew, tmp_path, monkeypatch):
+    """Such as the `cc` of a Mac without its developer tools, or one without the headers of C."""
+    broken = tmp_path / "cc"
+    broken.write_text(f"#!/bin/sh\n{script}\n")
+    broken.chmod(0o700)
+    monkeypatch.setattr(shutil, "which", lambda name: str(broken))
+    assert open_library() is None
+    assert not list(opened_anew.glob("*"))
+
+
+@needs_compiler
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_others_can_write_is_not_opened(what, opened_anew):
+    assert open_library() is not None
+    (made,) = opened_anew.iterdir()
+    path = made if what == "file" else opened_anew
+    path.chmod(0o777)
+    assert not is_ours_alone(path)
+    open_library.cache_clear()
+    assert open_library() is None
+
+
+@needs_compiler
+def test_a_damaged_file_is_not_opened(opened_anew, tmp_path, monkeypatch):
+    assert open_library() is not None
+    (made,) = opened_anew.iterdir()
+    damaged = (
+        tmp_path / "other" / "native" / made.name
+    )  # elsewhere: a process opens a path that it has open no second time
+    damaged.parent.mkdir(parents=True, mode=0o700)
+    damaged.write_bytes(b"not a library")
+    damaged.chmod(0o700)
+    monkeypatch.setenv("DOZERO_CACHE", str(tmp_path / "other"))
+    open_library.cache_clear()
+    assert open_library() is None
+
+
+def test_the_cache_folder_is_where_the_user_says(monkeypatch, tmp_path):
+    monkeypatch.delenv("DOZERO_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "dozero" / "native"
+    monkeypatch.setenv("DOZERO_CACHE", str(tmp_path / "mine"))
+    assert cache_folder() == tmp_path / "mine" / "native"
+
+
+@needs_compiler
+@pytest.mark.parametrize("cpu", [CPUS[0], "-mavx2 -mfma", ""])
+def test_the_source_compiles_without_a_warning_for_old_cpus_too(cpu, tmp_path):
+    if cpu.startswith("-mavx2") and "avx2" not in compiled.read_text(compiled.Path("/proc/cpuinfo")):
+        pytest.skip("not an x86")
+    source = str(resources.files("dozero") / "generate" / "decoder.c")
+    command = [COMPILER, *FLAGS, *cpu.split(), *THREADS[0], "-Wall", "-Wextra", "-Werror", "-o", str(tmp_path / "d.so")]
+    done = subprocess.run([*command, source, "-lm"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
