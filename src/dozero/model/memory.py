@@ -108,7 +108,8 @@ def training_memory(config: RunConfig, vocab_size: int, element_bytes: int, kern
     """Return what a run on one process holds; its products take numbers of so many bytes, its attention this kernel.
 
     The moments that can be the highest are the gradient of the loss, the backward pass of the last and of the first
-    block, and the update. What torch and its allocator hold without a model comes on top.
+    block, and the update. What torch and its allocator hold without a model comes on top. Compiled blocks are counted
+    as plain ones.
     """
     model, cost = config.model, model_cost(config.model, vocab_size)
     rows = min(config.rows_at_once or config.rows_per_step, config.rows_per_step)
