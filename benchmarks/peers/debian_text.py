@@ -60,8 +60,13 @@ class _Text(HTMLParser):
 
 def help_text() -> str:
     """Return the whole Portuguese LibreOffice help as text, a paragraph a line, repeated ones once."""
+    return pages_text(debian_root() / HELP)
+
+
+def pages_text(folder: Path) -> str:
+    """Return the HTML pages of a folder as text, a paragraph a line, repeated ones once."""
     lines: dict[str, None] = {}
-    for page in sorted((debian_root() / HELP).rglob("*.html")):
+    for page in sorted(folder.rglob("*.html")):
         parser = _Text()
         parser.feed(page.read_text(encoding="utf-8"))
         lines |= dict.fromkeys(re.sub(r"\s+", " ", line).strip() for line in parser.lines)

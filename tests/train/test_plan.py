@@ -1,4 +1,4 @@
-"""What plan.py promises: settings that fill the minutes and no more, on whatever machine.
+"""What plan.py promises: settings that fill the minutes and no more, on whatever machine, and a loss told beforehand.
 
 The clock here is one of our own that goes a second forward each time somebody looks, so that a step takes exactly one.
 """
@@ -6,21 +6,68 @@ The clock here is one of our own that goes a second forward each time somebody l
 import re
 import types
 
+import numpy as np
 import pytest
 import torch
 
+from dozero.artifact import Manifest
 from dozero.config import build_config
+from dozero.dataset.shards import Dataset
+from dozero.dataset.stream import Collection, TokenStream
 from dozero.device import Device
 from dozero.errors import ConfigError
 from dozero.testing import tiny_config, tiny_dataset
-from dozero.train.plan import COUNTING_S, HEAD_DIM, LEAST_STEPS, SHAPES, measure_step, plan_minutes
+from dozero.train.law import find_law
+from dozero.train.plan import (
+    COUNTING_S,
+    LEAST_STEPS,
+    MANY_EPOCHS,
+    MEASURING_S,
+    TIMED_STEPS,
+    WARM_STEPS,
+    change,
+    measure_step,
+    pace_through,
+    plan_minutes,
+    recipe,
+)
+from dozero.train.shapes import HEAD_DIM, SHAPES, Shape
 
 CPU = Device("cpu", torch.float32, 1)
+STEPS_KEPT = frozenset({"train.steps"})
+LAW = find_law(tiny_config())
+
+
+@pytest.fixture(autouse=True)
+def never_compiled(monkeypatch):
+    """A long run would be compiled to be measured, which has tests of its own."""
+    monkeypatch.setattr("dozero.train.plan.settle_compile", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
+    """A hundred words: too few for any minute, unless the steps are the user's own."""
     return tiny_dataset(tmp_path_factory.mktemp("plan") / "dataset")[0]
+
+
+def stream_of(documents, length, weights=(1.0,)):
+    """A stream of random letters in documents of one length, split evenly into collections."""
+    letters = np.random.default_rng(0).integers(1, 13, (documents, length), dtype=np.uint16)
+    letters[:, 0] = 0  # END
+    each = documents // len(weights)
+    collections = (Collection(str(i), each, each * length, each * length, each * (length - 1), w) for i, w in enumerate(weights))
+    ids = np.append(letters.ravel(), np.uint16(0))
+    return TokenStream((ids,), np.arange(documents, dtype=np.int64) * length, tuple(collections))
+
+
+def random_dataset(documents=20_000, weights=(1.0,)):
+    return Dataset(stream_of(documents, 16, weights), stream_of(200, 16), 13, Manifest(kind="dataset"))
+
+
+@pytest.fixture(scope="module")
+def many():
+    """320,000 tokens in rows that they fill."""
+    return random_dataset()
 
 
 class Clock:
@@ -41,8 +88,12 @@ def clock(monkeypatch):
     return clock
 
 
-def shape_of(config):
-    return {key: getattr(config.model, key) for key in SHAPES[0][1]}
+def endless():
+    """Settings whose steps are the user's own, and more than fit."""
+    return tiny_config("train.steps=1000000000")
+
+
+# --- time --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("tick", [0.001, 0.5, 3.0])
@@ -61,44 +112,132 @@ def test_a_real_step_takes_some_time(dataset):
 def test_the_plan_ends_in_time_all_told(seconds, passed_s, tick, clock, dataset):
     """What has passed, measuring the machine, training, and looking at what was held out."""
     clock.tick = tick
-    plan = plan_minutes(tiny_config(), dataset, CPU, seconds, passed_s)
+    plan = plan_minutes(endless(), dataset, CPU, seconds, passed_s, kept=STEPS_KEPT)
     exam_s = plan.step_s * len(dataset.heldout.ids) / plan.config.train.batch_tokens / 2 + COUNTING_S
     assert passed_s + clock.now + plan.config.train.max_seconds + exam_s <= seconds + 3 * tick + 0.05
     assert plan.seconds == seconds
     assert plan.step_s == pytest.approx(tick)
 
 
-@pytest.mark.parametrize("seconds", [60, 600])
-def test_the_time_is_used(seconds, clock, dataset):
+def test_long_steps_are_measured_a_few_times_only(clock, dataset):
+    clock.tick = MEASURING_S
+    measure_step(tiny_config(), dataset, CPU)
+    assert clock.now < 2 * MEASURING_S * (WARM_STEPS + TIMED_STEPS) / 2
+
+
+@pytest.mark.parametrize(("seconds", "tick"), [(60, 0.1), (600, 1.0)])
+def test_the_time_is_used(seconds, tick, clock, many):
+    clock.tick = tick
+    plan = plan_minutes(tiny_config(), many, CPU, seconds, 0.0)
+    train = plan.config.train
+    assert train.max_seconds > 0.8 * seconds - COUNTING_S - 20 * tick
+    assert train.steps >= train.max_seconds / tick, "the clock ends the run, not the steps"
+    assert 0.85 * train.max_seconds / tick < plan.steps <= train.max_seconds / tick, "looks and samples take a little"
+
+
+def test_several_processes_are_planned_as_many_times_as_fast_on_the_batches_they_were_given(clock, many):
     clock.tick = 0.1
-    train = plan_minutes(tiny_config(), dataset, CPU, seconds, 0.0).config.train
-    assert train.max_seconds > 0.8 * seconds - COUNTING_S
-    assert train.steps >= train.max_seconds / 0.1, "the clock ends the run, not the steps"
+    one, four = (plan_minutes(tiny_config(), many, CPU, 30, 0.0, processes=n) for n in (1, 4))
+    assert four.config.train.batch_tokens == tiny_config().train.batch_tokens
+    assert four.config.optim == tiny_config().optim
+    assert four.steps == pytest.approx(4 * one.steps, rel=0.1)
+    assert four.is_rough
+
+
+def test_a_pace_goes_through_what_was_measured():
+    pace = pace_through((1e9, 0.03), (3e9, 0.05))
+    assert [pace.seconds(flops) for flops in (1e9, 3e9, 5e9)] == pytest.approx([0.03, 0.05, 0.07])
+    for small, large in (((1e9, 0.05), (3e9, 0.04)), ((1e9, 0.01), (3e9, 0.09))):  # no line that a machine could have
+        pace = pace_through(small, large)
+        assert (pace.step_s, pace.seconds(large[0])) == (0.0, pytest.approx(large[1]))
+
+
+# --- settings ----------------------------------------------------------------------------------------------------
 
 
 def test_a_plan_is_made_of_settings_that_are_accepted(clock, dataset):
     for seconds in (120, 10**10):
-        config = plan_minutes(tiny_config(), dataset, CPU, seconds, 0.0).config
+        config = plan_minutes(endless(), dataset, CPU, seconds, 0.0, kept=STEPS_KEPT).config
         assert build_config(config.model_dump()) == config
         assert config.model.n_heads * HEAD_DIM == config.model.d_model
-        untouched = {"seed", "data", "tokenizer", "optim", "eval", "generate"}
-        before = tiny_config()
-        assert all(getattr(config, name) == getattr(before, name) for name in untouched)
+        assert config.train.batch_tokens == recipe(LAW, config)["train.batch_tokens"]
+        assert config.optim.muon_lr == LAW.muon_lr
+        untouched = {"seed", "data", "tokenizer", "generate"}
+        assert all(getattr(config, name) == getattr(tiny_config(), name) for name in untouched)
 
 
 def test_more_time_is_never_for_a_smaller_model(clock, dataset):
     clock.tick = 0.01
-    plans = [plan_minutes(tiny_config(), dataset, CPU, seconds, 0.0) for seconds in (60, 10**7, 10**12)]
-    sizes = [plan.config.model.d_model for plan in plans]
-    assert sizes == sorted(sizes)
-    assert {sizes[0], sizes[-1]} == {SHAPES[0][1]["d_model"], SHAPES[-1][1]["d_model"]}
+    plans = [plan_minutes(endless(), dataset, CPU, s, 0.0, kept=STEPS_KEPT) for s in (60, 600, 10**5, 10**7)]
+    shapes = [Shape(plan.config.model.d_model, plan.config.model.n_layers) for plan in plans]
+    assert shapes == sorted(shapes)
+    assert shapes[0] < shapes[-1]
+    assert set(shapes) <= set(SHAPES)
 
 
-def test_the_epochs_foretold_are_those_of_the_time(clock, dataset):
+def test_what_the_user_gave_stays(clock, many):
+    kept = {"model.d_model": 48, "train.batch_tokens": 320, "optim.muon_lr": 0.5}
+    config = change(tiny_config(), kept, frozenset())
+    plan = plan_minutes(config, many, CPU, 60, 0.0, kept=frozenset(kept))
+    assert plan.config.model.d_model == 48
+    assert plan.config.train.batch_tokens == 320
+    assert plan.config.optim.muon_lr == 0.5
+    assert plan.config.optim.adam_lr == LAW.adam_lr
+
+
+def test_steps_of_the_users_own_are_the_most_there_are(clock, dataset):
+    plan = plan_minutes(tiny_config(), dataset, CPU, 600, 0.0, kept=STEPS_KEPT)
+    assert plan.config.train.steps == plan.steps == 12
+
+
+# --- the loss ----------------------------------------------------------------------------------------------------
+
+
+def test_more_time_is_promised_a_lower_loss(clock, many):
     clock.tick = 0.5
-    plan = plan_minutes(tiny_config(), dataset, CPU, 600, 0.0)
-    steps = plan.config.train.max_seconds / plan.step_s
-    assert plan.epochs == pytest.approx(steps * plan.config.train.batch_tokens / len(dataset.train.ids), rel=0.01)
+    promised = [plan_minutes(tiny_config(), many, CPU, seconds, 0.0).bits_per_byte for seconds in (60, 200, 600)]
+    assert promised == sorted(promised, reverse=True)
+    assert all(0 < bits < 100 for bits in promised)
+    assert promised[0] > promised[-1]
+
+
+def test_the_epochs_foretold_are_those_of_the_time(clock, many):
+    clock.tick = 0.5
+    plan = plan_minutes(tiny_config(), many, CPU, 600, 0.0)
+    assert plan.epochs == pytest.approx(plan.steps * plan.config.train.batch_tokens / many.train.tokens, rel=0.01)
+
+
+def test_of_collections_mixed_by_weight_the_most_seen_one_counts(clock):
+    clock.tick = 1.0
+    even, uneven = (
+        plan_minutes(tiny_config(), random_dataset(weights=w), CPU, 120, 0.0) for w in ((1.0, 1.0), (3.0, 1.0))
+    )
+    assert uneven.epochs == pytest.approx(1.5 * even.epochs, rel=0.05)
+    assert uneven.bits_per_byte >= even.bits_per_byte
+
+
+def test_seeing_a_text_again_costs_something_and_that_is_foretold(clock, many):
+    clock.tick = 0.1
+    plan = plan_minutes(tiny_config(), many, CPU, 120, 0.0)
+    assert plan.epochs > MANY_EPOCHS
+    assert plan.bits_per_byte > plan.bits_if_new > 0
+    clock.tick = 1.0
+    short = plan_minutes(tiny_config(), many, CPU, 60, 0.0)
+    assert short.epochs < 1
+    assert short.bits_per_byte == short.bits_if_new
+
+
+def test_a_text_repeated_until_it_hurts_is_refused_with_steps_that_are_not(clock, many):
+    clock.tick = 0.01
+    with pytest.raises(ConfigError, match=r"too small for 10 minutes: it would be seen \d+ times") as caught:
+        plan_minutes(tiny_config(), many, CPU, 600, 0.0)
+    steps = re.search(r"train\.steps=(\d+)", caught.value.next)[1]
+    plan = plan_minutes(tiny_config(f"train.steps={steps}"), many, CPU, 600, 0.0, kept=STEPS_KEPT)
+    assert plan.epochs <= LAW.most_epochs
+    assert plan.epochs > 0.9 * LAW.most_epochs, "nothing is taken away that would help"
+
+
+# --- too little --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("tick", [0.05, 0.3, 1.0, 5.0])
@@ -109,8 +248,8 @@ def test_too_little_time_names_how_much_is_enough(tick, clock, dataset):
         plan_minutes(tiny_config(), dataset, CPU, seconds, passed_s=0.5)
     proposed_s = 60 * float(re.search(r"--minutes ([\d.]+)", caught.value.next)[1])
     assert proposed_s > seconds
-    plan = plan_minutes(tiny_config(), dataset, CPU, proposed_s, passed_s=0.5)
-    assert plan.config.train.steps >= LEAST_STEPS
+    plan = plan_minutes(endless(), dataset, CPU, proposed_s, passed_s=0.5, kept=STEPS_KEPT)
+    assert plan.steps >= 0.9 * LEAST_STEPS
 
 
 def test_measuring_leaves_the_draw_of_others_alone(dataset):

@@ -110,7 +110,7 @@ def _train_and_tell(display: Display, lesson: ModuleType, job: Job, minutes: flo
     from dozero.hardware import usable_cores
     from dozero.pipeline.stages import prepared
 
-    config, workspace = job.config, job.workspace
+    config, workspace, plan = job.config, job.workspace, None
     device = ready_device(config)
     dtype = str(device.dtype).removeprefix("torch.")
     display.say("machine", device=device.type.upper(), threads=device.threads, dtype=dtype, seed=config.seed)
@@ -118,10 +118,10 @@ def _train_and_tell(display: Display, lesson: ModuleType, job: Job, minutes: flo
     lesson.tell_data(display, data)
     lesson.tell_tokens(display, data)
     if minutes is not None:
-        config = planned(display, job, data, device, minutes, began)
+        config, plan = planned(display, job, data, device, minutes, began)
     _tell_model(display, config, data)
     lesson.tell_training(display, config, data)
-    finished = train_and_show(display, job, config, data, device, indent=3)
+    finished = train_and_show(display, job, config, data, device, indent=3, plan=plan)
     lesson.tell_exam(display, data, finished.heldout)
     lesson.tell_samples(display, config)
     lesson.show_samples(display, workspace, config, seed=0)

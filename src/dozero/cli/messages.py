@@ -24,9 +24,23 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "plano: {steps} passos de {batch} tokens, modelo de {layers} camadas e largura {width}; uns {seconds:.0f} s",
         "plan: {steps} steps of {batch} tokens, a model of {layers} layers, {width} wide; about {seconds:.0f} s",
     ),
+    "plan_loss": (
+        "prova prevista: {bits:.3f} bits por {unit}, {nats:.3f} nats por token (± {error:.0%})",
+        "exam foretold: {bits:.3f} bits per {unit}, {nats:.3f} nats per token (± {error:.0%})",
+    ),
+    "plan_rough": (
+        "por alto: a lei foi ajustada a outros textos ou a outros tempos",
+        "roughly: the law was fitted to other texts or to other times",
+    ),
     "plan_full": (
-        "aviso: neste tempo o modelo veria os documentos {epochs:.0f} vezes; mais de {most} pouco ensina",
-        "note: in this time the model would see the documents {epochs:.0f} times; more than {most} teaches little",
+        "aviso: neste tempo o modelo veria os documentos {epochs:.0f} vezes, e mais de {most} ensina menos: com tanto texto novo "
+        "seriam {bits:.3f} bits por {unit} (a repetição custa {cost:.1%})",
+        "note: in this time the model would see the documents {epochs:.0f} times, and more than {most} teaches less: with as much new "
+        "text it would be {bits:.3f} bits per {unit} (the repetition costs {cost:.1%})",
+    ),
+    "plan_outcome": (
+        "prova: {foretold:.4f} bits por byte previstos, {got:.4f} obtidos ({off:+.1%})",
+        "exam: {foretold:.4f} bits per byte foretold, {got:.4f} reached ({off:+.1%})",
     ),
     "data": ("Dados", "Data"),
     "data_kept": (
@@ -89,6 +103,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "unit_char": ("letra", "letter"),
     "unit_bpe": ("token", "token"),
+    "unit_byte": ("byte", "byte"),
     "training_sample": ("passo {step:>5}   prova {loss:.3f} nats/{unit}   escreve: [bold]{text}[/]",
                         "step {step:>5}   exam {loss:.3f} nats/{unit}   writes: [bold]{text}[/]"),
     "training_resumed": ("continua do passo {step} de {total}", "continues from step {step} of {total}"),

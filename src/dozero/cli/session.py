@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dozero.cli.display import Display, command_line, show_stop
 from dozero.cli.language import narration
-from dozero.cli.messages import number
+from dozero.cli.plan_view import tell_outcome, tell_plan
 from dozero.cli.signals import stop_on_signals
 from dozero.config import load_config
 from dozero.dataset.shards import open_dataset
@@ -21,14 +21,13 @@ from dozero.pipeline.workspace import RUN_FILE
 from dozero.settings import RunConfig
 from dozero.train.events import Finished, Stopped
 from dozero.train.follow import follow
+from dozero.train.foretold import keep_foretold
 from dozero.train.loop import clear_run, train
 from dozero.train.memory import explain_memory_errors
-from dozero.train.plan import plan_minutes
+from dozero.train.plan import Plan, plan_minutes
 from dozero.train.report import REPORT, write_run_report
 from dozero.train.sinks import check_sinks, pass_through
 from dozero.train.team import Team, announce, await_announcement
-
-MOST_EPOCHS = 4  # up to here repeated text teaches almost as much as new text (Muennighoff et al. 2023)
 
 
 @dataclass(frozen=True)
@@ -101,26 +100,19 @@ def prepare_up_to(display: Display, job: Job, last: str) -> None:
 
 def planned(
     display: Display, job: Job, data: Prepared, device: Device, minutes: float, began: float, processes: int = 1
-) -> RunConfig:
-    """Return the settings of the run already begun here, else those that fill the minutes, and tell the plan.
+) -> tuple[RunConfig, Plan | None]:
+    """Return the settings of the run already begun here, else those that fill the minutes with their plan, which is told.
 
-    Overrides are held against a run already begun when training claims it. Several processes are planned as many times
-    as fast as this one; where they are not, max_seconds ends the run in time.
+    Overrides are held against a run already begun when training claims it; in a plan they stay as they were given.
     """
     if job.begun is not None:
-        return load_config(job.begun, job.overrides)
-    config = job.config
-    plan = plan_minutes(config, data.dataset, device, minutes * 60, time.perf_counter() - began)
-    steps = round(plan.config.train.max_seconds / plan.step_s * processes)
-    shape = plan.config.model
-    display.say(
-        "plan", 3, steps=number(display.lang, steps), batch=number(display.lang, config.train.batch_tokens),
-        layers=shape.n_layers, width=shape.d_model, seconds=plan.seconds,
+        return load_config(job.begun, job.overrides), None
+    plan = plan_minutes(
+        job.config, data.dataset, device, minutes * 60, time.perf_counter() - began, processes=processes,
+        kept=frozenset(text.partition("=")[0].strip() for text in job.overrides),
     )  # fmt: skip
-    if plan.epochs * processes > MOST_EPOCHS:
-        display.say("plan_full", 3, epochs=plan.epochs * processes, most=MOST_EPOCHS)
-    wider = plan.config.train.model_copy(update={"steps": plan.config.train.steps * processes})
-    return plan.config.model_copy(update={"train": wider})
+    tell_plan(display, plan, data.dataset.heldout, by_character=job.config.tokenizer.kind == "char")
+    return plan.config, plan
 
 
 def follow_leader(job: Job, team: Team, device: Device) -> None:
@@ -143,13 +135,19 @@ def train_and_show(
     device: Device,
     indent: int = 0,
     team: Team | None = None,
+    plan: Plan | None = None,
 ) -> Finished:
-    """Train to the end, showing events; a signal saves, tells how to go on and raises Interrupted."""
+    """Train to the end, showing events; a signal saves, tells how to go on and raises Interrupted.
+
+    What the plan foretold is kept with the run, and compared at its end.
+    """
     workspace, begun, last = job.workspace, None, None
     display.token_kind = config.tokenizer.kind
     check_sinks(config.train.log_to)
     if job.fresh and workspace.run.exists():
         clear_run(workspace.run)
+    if plan is not None:
+        keep_foretold(plan, workspace.run)
     announce(team, config.model_dump_json())
     with stop_on_signals() as stop:
         events = train(
@@ -165,6 +163,7 @@ def train_and_show(
     assert begun is not None
     assert isinstance(last, Finished)
     if begun.step < last.step or not (workspace.run / REPORT).is_file():
+        tell_outcome(display, workspace.run, last, indent)
         report_and_tell(display, workspace.run, device, indent)
     return last
 

@@ -107,17 +107,17 @@ def _lead(
     from dozero.cli.proof import prove_and_show
     from dozero.cli.session import planned, prepare_and_show, train_and_show
 
-    config = job.config
+    config, plan = job.config, None
     data = prepare_and_show(display, job)
     if prove_kills is not None:
         prove_and_show(display, job, data, prove_kills)
         return
     if minutes is not None:
-        config = planned(display, job, data, device, minutes, began, team.size if team else 1)
+        config, plan = planned(display, job, data, device, minutes, began, team.size if team else 1)
     if dry_run:
         show_cost(display, config, data, device)
         return
-    finished = train_and_show(display, job, config, data, device, team=team)
+    finished = train_and_show(display, job, config, data, device, team=team, plan=plan)
     by_character, heldout = config.tokenizer.kind == "char", finished.heldout
     display.say(
         "finished" if by_character else "finished_bytes", path=str(finished.model), steps=finished.step,

@@ -18,7 +18,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dozero.dataset.stream import Collection, Ids, TokenStream
+from dozero.dataset.stream import Collection, Ids, TokenStream, take_ids
 
 IGNORE = -100  # the target that cross_entropy skips
 DOCUMENTS_AT_ONCE = 2**18  # bounds what packing holds besides its result
@@ -252,7 +252,7 @@ def gather_batch(rows: Rows, chosen: NDArray[np.int64]) -> Batch:
     row_start = np.append(0, np.cumsum(np.bincount(row_of_piece, lengths, minlength=len(chosen))))[:-1].astype(np.int64)
     target = np.repeat(row_of_piece * rows.T + before - row_start[row_of_piece], lengths) + inside
     ids, targets, segments = (np.full(len(chosen) * rows.T, fill, dtype=np.int64) for fill in (0, IGNORE, -1))
-    ids[target], targets[target] = _take(rows.shards, source), _take(rows.shards, source + 1)
+    ids[target], targets[target] = take_ids(rows.shards, source), take_ids(rows.shards, source + 1)
     segments[target] = np.repeat(nth, lengths)
     shaped = (torch.from_numpy(a.reshape(len(chosen), rows.T)) for a in (ids, targets, segments))
     return Batch(*shaped, target_tokens=len(source))
@@ -263,18 +263,6 @@ def _pieces_of(rows: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64]
     per_row = rows.first[chosen + 1] - rows.first[chosen]
     nth = np.arange(per_row.sum()) - np.repeat(np.cumsum(per_row) - per_row, per_row)
     return per_row, nth, np.repeat(rows.first[chosen], per_row) + nth
-
-
-def _take(shards: tuple[Ids, ...], positions: NDArray[np.int64]) -> Ids:
-    """Return the ids at these positions of a stream."""
-    if len(shards) == 1:
-        return shards[0][positions]
-    shard, place = np.divmod(positions, len(shards[0]))
-    ids = np.empty(len(positions), dtype=shards[0].dtype)
-    for s in np.unique(shard):
-        here = shard == s
-        ids[here] = shards[s][place[here]]
-    return ids
 
 
 def window_of_step(step: int, passed_over: Sequence[int]) -> int:

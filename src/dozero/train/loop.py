@@ -98,7 +98,7 @@ def clear_run(run: Path) -> None:
     with lock(run), explain_os_errors(run):
         for name in ("checkpoints", "model", "plots"):
             shutil.rmtree(run / name, ignore_errors=True)
-        for name in ("run.toml", "sampled", "report.md", *LOGS):
+        for name in ("run.toml", "sampled", "report.md", "plan.json", *LOGS):
             (run / name).unlink(missing_ok=True)
 
 

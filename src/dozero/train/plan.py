@@ -1,37 +1,46 @@
-"""Time as the dial: which model, how many steps, for the minutes one is willing to wait on this machine."""
+"""Time as the dial: which model, batch and rates, how many steps, for the minutes one is willing to wait here.
+
+The law of train/law.py says which shape is worth the time, and what loss to expect; what a step takes is measured.
+"""
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dozero.dataset.batch import batch_of_step, count_epochs, pack_rows
 from dozero.dataset.shards import Dataset
 from dozero.device import Device
 from dozero.errors import ConfigError
 from dozero.model.cost import model_cost
-from dozero.settings import ModelConfig, RunConfig
+from dozero.settings import RunConfig
+from dozero.train.attention import settle_attention
+from dozero.train.compiled import settle_compile
+from dozero.train.law import Law, count_size, find_law, foretell, is_elsewhere, measure_hardness
 from dozero.train.learner import build_model
 from dozero.train.optim import build_optimizer
+from dozero.train.shapes import SHAPES, Shape, with_shape
 from dozero.train.step import Schedule, train_step
 
 WARM_STEPS, TIMED_STEPS = 2, 6
+MEASURING_S = 4.0
 # Steps may turn out faster than the first ones measured: plan for a few more than fit, and let max_seconds end the run.
 MARGIN = 1.3
 SECONDS_BETWEEN_LOOKS = 4.0
+# Of the time of training for looks at what was held out and for samples, of which a token takes about so long.
+LOOKS_SHARE, LOOKED_TOKENS, SAMPLED_TOKEN_S = 0.08, 20_000, 0.002
 # What comes after training takes about this share of a step for each step's worth of held-out tokens (forward only).
 FORWARD_SHARE = 0.5
 COUNTING_S = 2.0
 LEAST_STEPS = 20
-# Training operations from which a model of each shape is worth its time. First guesses from runs on words of up to a
-# minute (JOURNAL.md), not a fitted law: the largest shape has not been compared at equal time.
-SHAPES: tuple[tuple[float, dict[str, int]], ...] = (
-    (0.0, {"d_model": 64, "n_layers": 2, "d_ff": 192}),
-    (3e12, {"d_model": 128, "n_layers": 2, "d_ff": 384}),
-    (3e13, {"d_model": 192, "n_layers": 3, "d_ff": 512}),
-)
-HEAD_DIM = 32
+MANY_EPOCHS = 4  # up to here repeated text teaches almost as much as new text (Muennighoff et al. 2023)
+LARGER = 1.5
+ENDLESS = 10**9
+FILL_DOCUMENTS = 20_000
 
 
 @dataclass(frozen=True)
@@ -42,61 +51,229 @@ class Plan:
     seconds: float
     """The whole command, what has passed included."""
     step_s: float
+    steps: int
+    """How many are expected to fit; the settings allow more, and the clock ends the run."""
     epochs: float
     """How often the training documents would be seen; of collections mixed by weight, those seen most often."""
+    bits_per_byte: float
+    """What the law foretells of all held-out text."""
+    bits_if_new: float
+    """The same, if no document had to be seen twice."""
+    error: float
+    """How far off the law was at the most, as a share: on texts as this one, or on others."""
+    is_rough: bool
+    """Whether the text is another than the law was fitted to, or the run longer or shorter."""
 
 
-def plan_minutes(config: RunConfig, dataset: Dataset, device: Device, seconds: float, passed_s: float) -> Plan:
-    """Return settings that end the command after `seconds`, of which `passed_s` have gone by.
+@dataclass(frozen=True)
+class Prospect:
+    """What is known of a text and a machine before a shape is chosen."""
 
-    Measures a few real steps, first of the shape in `config` to know the machine, then of the shape chosen.
-    Raises ConfigError when not even a few steps fit.
+    law: Law
+    hardness: float
+    dataset: Dataset
+    fill: float
+    """Share of the positions of a step that hold a token."""
+    processes: int
+    kept: frozenset[str]
+    """Settings that the user gave, such as train.batch_tokens: the plan leaves them alone."""
+
+    @property
+    def unique_tokens(self) -> float:
+        """How many tokens are seen before the first is seen again; fewer if collections are mixed by weight."""
+        return 1 / max(count_epochs(self.dataset.train, 1.0).values())
+
+
+def plan_minutes(
+    config: RunConfig,
+    dataset: Dataset,
+    device: Device,
+    seconds: float,
+    passed_s: float,
+    *,
+    processes: int = 1,
+    kept: frozenset[str] = frozenset(),
+) -> Plan:
+    """Return settings that end the command after `seconds`, of which `passed_s` have gone by, and what they will reach.
+
+    Measures a few real steps. Several processes are planned as many times as fast as this one, on the batches of
+    `config`; where they are not, max_seconds ends the run in time. Raises ConfigError when not even a few steps fit,
+    or when the text would be repeated until it hurts.
     """
     began = time.perf_counter()
-    step_s = measure_step(config, dataset, device)
-    flops_per_s = _step_flops(config, dataset.vocab_size) / step_s
-    left_s = seconds - passed_s
-    shape = next(s for least, s in reversed(SHAPES) if flops_per_s * max(left_s, 0) >= least)
-    changed = config.model_copy(update={"model": _with_shape(config.model, shape)})
-    if changed != config:
-        step_s = measure_step(changed, dataset, device)
+    law = find_law(config)
+    fill = pack_rows(dataset.train, config.model.max_seq_len, FILL_DOCUMENTS).fill
+    prospect = Prospect(law, measure_hardness(law, dataset), dataset, fill, processes, kept)
+    basis = config if processes > 1 else change(config, recipe(law, config), kept)
+    shaped, step_s = _pick_shape(prospect, basis, device, seconds - passed_s)
     passed_s += time.perf_counter() - began
-    heldout_steps = dataset.heldout.tokens / config.train.batch_tokens
-    reserve_s = COUNTING_S + heldout_steps * step_s * FORWARD_SHARE
-    training_s = seconds - passed_s - reserve_s
-    if training_s < LEAST_STEPS * step_s:
-        least = passed_s + reserve_s + LEAST_STEPS * step_s
+    reserve_s = COUNTING_S + dataset.heldout.tokens / shaped.train.batch_tokens * step_s * FORWARD_SHARE
+    least_s = passed_s + reserve_s + LEAST_STEPS * step_s
+    if seconds < least_s:
         raise ConfigError(
             "too little time to train anything",
-            expected=f"{least / 60:.2f} minutes or more on this machine",
+            expected=f"{least_s / 60:.2f} minutes or more on this machine",
             got=f"{seconds / 60:g}",
-            next=f"--minutes {max(0.5, round(least / 60 + 0.05, 1)):g}",
+            next=f"--minutes {max(0.5, round(least_s / 60 + 0.05, 1)):g}",
         )
-    steps = int(training_s / step_s * MARGIN)
-    every = max(1, round(SECONDS_BETWEEN_LOOKS / step_s))
-    train = {"steps": steps, "max_seconds": round(training_s, 1), "eval_every": every, "sample_every": every}
-    planned = changed.model_copy(update={"train": config.train.model_copy(update=train)})
-    epochs = count_epochs(dataset.train, training_s / step_s * config.train.batch_tokens)
-    return Plan(planned, seconds, step_s, max(epochs.values()))
+    planned, steps = _fill_time(prospect, shaped, step_s, seconds - passed_s - reserve_s)
+    plan = _foretell(prospect, planned, seconds, step_s, steps)
+    if plan.epochs > law.most_epochs and "train.steps" not in kept:
+        raise _refusal(plan, law, passed_s + reserve_s)
+    return plan
 
 
-def measure_step(config: RunConfig, dataset: Dataset, device: Device) -> float:
-    """Return the median seconds of a training step on a throwaway model."""
+def recipe(law: Law, config: RunConfig) -> dict[str, Any]:
+    """Return the batch and the rates that the law was fitted with, the batch in whole rows."""
+    length = config.model.max_seq_len
+    return {
+        "train.batch_tokens": max(1, round(law.batch_tokens / length)) * length,
+        **{f"optim.{name}": getattr(law, name) for name in ("muon_lr", "adam_lr", "momentum")},
+    }
+
+
+def change(config: RunConfig, changes: Mapping[str, Any], kept: frozenset[str]) -> RunConfig:
+    """Return the settings with those of `changes`, by section.key, that are not kept.
+
+    >>> change(RunConfig(), {"train.steps": 7, "optim.clip": 2.0}, frozenset({"optim.clip"})).train.steps
+    7
+    """
+    sections: dict[str, dict[str, Any]] = {}
+    for key, value in changes.items():
+        section, _, name = key.partition(".")
+        if key not in kept:
+            sections.setdefault(section, {})[name] = value
+    return config.model_copy(update={s: getattr(config, s).model_copy(update=new) for s, new in sections.items()})
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a step of any shape takes here: something for each step, and something for each operation."""
+
+    step_s: float
+    flop_s: float
+
+    def seconds(self, flops: float) -> float:
+        """Return what a step of so many operations takes."""
+        return self.step_s + flops * self.flop_s
+
+
+FIRST_GUESS = Pace(0.0, 2e-11)
+
+
+def pace_through(small: tuple[float, float], large: tuple[float, float]) -> Pace:
+    """Return the pace that gives the seconds of two steps, each (operations, seconds).
+
+    >>> pace_through((1e9, 0.03), (3e9, 0.05))
+    Pace(step_s=0.02, flop_s=1e-11)
+    """
+    flop_s = (large[1] - small[1]) / (large[0] - small[0])
+    if not 0 < flop_s * small[0] <= small[1]:  # noise: no line through both makes sense
+        return Pace(0.0, large[1] / large[0])
+    return Pace(round(small[1] - flop_s * small[0], 9), flop_s)
+
+
+def best_shape(prospect: Prospect, basis: RunConfig, seconds: float, pace: Pace) -> RunConfig:
+    """Return the settings whose shape, of all there are, the law promises the least loss after some seconds of training."""
+
+    def promise(config: RunConfig) -> float:
+        steps = max(1.0, seconds / pace.seconds(_step_flops(config, prospect.dataset.vocab_size))) * prospect.processes
+        if "train.steps" in prospect.kept:
+            steps = min(steps, config.train.steps)
+        return _foretell(prospect, config, seconds, 0.0, steps).bits_per_byte
+
+    return min((_with_shape(basis, shape, prospect.kept) for shape in SHAPES), key=promise)
+
+
+def _pick_shape(prospect: Prospect, basis: RunConfig, device: Device, left_s: float) -> tuple[RunConfig, float]:
+    """Return the settings with the best shape, and what a step of it takes, measured.
+
+    A guess of the machine's speed chooses the first shape to measure; that and a larger one tell the speed of all.
+    """
+    dataset = prospect.dataset
+    long = change(basis, {"train.steps": ENDLESS, "train.max_seconds": left_s}, prospect.kept)
+    first = best_shape(prospect, long, left_s, FIRST_GUESS)
+    width = first.model.d_model
+    larger = _with_shape(long, next((s for s in SHAPES if s.width >= LARGER * width), SHAPES[-1]), prospect.kept)
+    points = [(_step_flops(c, dataset.vocab_size), measure_step(c, dataset, device)) for c in (first, larger)]
+    chosen = best_shape(prospect, long, left_s, pace_through(*points)) if larger != first else first
+    return chosen, measure_step(chosen, dataset, device, as_long=True)
+
+
+def _fill_time(prospect: Prospect, config: RunConfig, step_s: float, training_s: float) -> tuple[RunConfig, float]:
+    """Return the settings that train for some seconds, and how many steps are expected to fit beside looks and samples."""
+    heldout, docs = prospect.dataset.heldout, config.eval.heldout_docs
+    docs = max(1, min(docs, round(LOOKED_TOKENS * heldout.documents / heldout.tokens)))
+    looked_tokens = heldout.tokens * min(1.0, docs / heldout.documents)
+    look_s = (
+        looked_tokens / config.train.batch_tokens * step_s * FORWARD_SHARE
+        + config.generate.max_tokens * SAMPLED_TOKEN_S
+    )
+    every = max(1, round(max(SECONDS_BETWEEN_LOOKS, look_s / LOOKS_SHARE) / step_s))
+    fit = training_s / (step_s + look_s / every) * prospect.processes
+    times = {
+        "steps": int(fit * MARGIN),
+        "max_seconds": round(training_s, 1),
+        "eval_every": every,
+        "sample_every": every,
+    }
+    changes = {f"train.{name}": value for name, value in times.items()} | {"eval.heldout_docs": docs}
+    planned = change(config, changes, prospect.kept)
+    return planned, min(fit, planned.train.steps)
+
+
+def _foretell(prospect: Prospect, config: RunConfig, seconds: float, step_s: float, steps: float) -> Plan:
+    """Return the plan of settings that will train for so many steps."""
+    law, size = prospect.law, count_size(config.model, prospect.dataset.vocab_size)
+    tokens = steps * config.train.batch_tokens * prospect.fill
+    flops = steps * _step_flops(config, prospect.dataset.vocab_size)
+    bits, if_new = (
+        foretell(law, prospect.hardness, size, tokens, unique) for unique in (prospect.unique_tokens, math.inf)
+    )
+    is_rough = is_elsewhere(law, prospect.hardness, flops) or prospect.processes > 1
+    error = law.error_elsewhere if is_rough else law.error
+    return Plan(config, seconds, step_s, round(steps), tokens / prospect.unique_tokens, bits, if_new, error, is_rough)
+
+
+def _refusal(plan: Plan, law: Law, around_s: float) -> ConfigError:
+    """Return the error of a text that is too small for the time: how often it may be seen, and how long that takes."""
+    steps = max(1, int(plan.steps * law.most_epochs / plan.epochs))
+    return ConfigError(
+        f"the text is too small for {plan.seconds / 60:g} minutes: it would be seen {plan.epochs:.0f} times, and "
+        f"past {law.most_epochs:g} more only hurts",
+        where="--minutes",
+        expected=f"about {(around_s + steps * plan.step_s) / 60:.2g} minutes, or more text",
+        got=f"{plan.seconds / 60:g}",
+        next=f"train.steps={steps}, which ends sooner",
+    )
+
+
+def measure_step(config: RunConfig, dataset: Dataset, device: Device, *, as_long: bool = False) -> float:
+    """Return the median seconds of a training step on a throwaway model; fewer steps are measured where they are long.
+
+    `as_long` makes it as a run of these settings would: its blocks compiled where that saves time.
+    """
     rows = pack_rows(dataset.train, config.model.max_seq_len, documents=20 * config.train.batch_tokens // 8)
     model = build_model(config, dataset.vocab_size, device)
+    if device.world_size == 1:
+        settle_attention(model, config, device, {})
+        if as_long:
+            settle_compile(model, config, device, {})
     optimizer = build_optimizer(model, config.optim, device.dtype)
-    times = []
+    times: list[float] = []
     for step in range(WARM_STEPS + TIMED_STEPS):
         began = time.perf_counter()
         batch = batch_of_step(rows, config.rows_per_step, config.seed, step).to(model.lm_head.weight.device)
         train_step(model, optimizer, batch, step, Schedule(1000), rows_at_once=config.rows_at_once)
         times.append(time.perf_counter() - began)
+        if step >= WARM_STEPS and sum(times) > MEASURING_S:
+            break
     return statistics.median(times[WARM_STEPS:])
 
 
-def _with_shape(model: ModelConfig, shape: dict[str, int]) -> ModelConfig:
-    heads = shape["d_model"] // HEAD_DIM
-    return model.model_copy(update={**shape, "n_heads": heads, "n_kv_heads": heads, "head_dim": HEAD_DIM})
+def _with_shape(config: RunConfig, shape: Shape, kept: frozenset[str]) -> RunConfig:
+    model = with_shape(config.model, shape).model_dump()
+    return change(config, {f"model.{name}": value for name, value in model.items()}, kept)
 
 
 def _step_flops(config: RunConfig, vocab_size: int) -> float:

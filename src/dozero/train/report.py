@@ -19,6 +19,7 @@ from dozero.model.cost import model_cost
 from dozero.train.diagnose import diagnose
 from dozero.train.energy import energy_row
 from dozero.train.findings import tell_finding
+from dozero.train.foretold import read_foretold
 from dozero.train.peak import find_peak
 from dozero.train.plots import draw_run_plots
 from dozero.train.report_evaluations import evaluation_lines, run_results
@@ -124,6 +125,13 @@ def _result_rows(facts: RunFacts, lang: str) -> Rows:
     if heldout:
         rows.append((say("final", documents=heldout.documents), say(
             "figures", byte=heldout.bits_per_byte, char=heldout.bits_per_character, nats=heldout.nats_per_token
+        )))  # fmt: skip
+    foretold = read_foretold(facts.path)
+    if heldout and foretold and facts.manifest:
+        rows.append((say("foretold"), say(
+            "foretold_figures", byte=foretold.bits_per_byte, seconds=foretold.training_s,
+            off=heldout.bits_per_byte / foretold.bits_per_byte - 1,
+            late=facts.manifest.seconds / foretold.training_s - 1,
         )))  # fmt: skip
     if facts.heldout:
         best = min(facts.heldout, key=lambda line: line["heldout_loss"])

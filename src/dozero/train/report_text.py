@@ -26,6 +26,11 @@ TEXT: dict[str, tuple[str, str]] = {
         "{byte:.4f} bits por byte, {nats:.4f} nats por token, no passo {step:,}",
         "{byte:.4f} bits per byte, {nats:.4f} nats per token, at step {step:,}",
     ),
+    "foretold": ("prova, prevista antes do treino", "held out, foretold before training"),
+    "foretold_figures": (
+        "{byte:.4f} bits por byte em {seconds:.0f} s de treino: a prova ficou {off:+.1%} disso, o tempo {late:+.1%}",
+        "{byte:.4f} bits per byte in {seconds:.0f} s of training: the exam came out {off:+.1%} from that, the time {late:+.1%}",
+    ),
     "train_last": ("treino, o último lote registrado", "training, the last batch logged"),
     "diagnosis": ("## Diagnóstico", "## Diagnosis"),
     "curves": ("## Curvas", "## Curves"),
