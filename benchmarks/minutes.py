@@ -3,7 +3,8 @@
     python benchmarks/minutes.py [words plays stories help] [--quick] [--json]
 
 Whole commands in fresh folders, as a user would type them: `dozero hello words --minutes 3`, or `dozero train --minutes 3`
-in a workspace. Time within 10%, the loss within 3% of what was said beforehand. About an hour on two cores; --quick
+in a workspace. Time within 10%, the loss within 3% of what was said beforehand; what is said is all of the minutes, or
+fewer where the text is too small to be of use for longer. About an hour on two cores; --quick
 takes a minute of words alone. Needs what benchmarks/claims/corpora.py names.
 """
 
@@ -31,14 +32,14 @@ def keep_time_and_promise(corpus: str, quick: bool) -> Iterator[Claim]:
         return
     for minutes in MINUTES[:1] if quick else MINUTES:
         with tempfile.TemporaryDirectory() as name:
-            seconds, foretold, got = spend(corpus, minutes, Path(name))
-        share, off = seconds / (60 * minutes), got / foretold - 1
-        yield Claim(f"{corpus}, {minutes:g} min: seconds of the whole command", seconds, 60 * minutes, share, f"1 ± {TIME_BAR:g}", abs(share - 1) <= TIME_BAR)  # fmt: skip
+            seconds, told_s, foretold, got = spend(corpus, minutes, Path(name))
+        share, off = seconds / told_s, got / foretold - 1
+        yield Claim(f"{corpus}, {minutes:g} min: seconds of the whole command (theirs: foretold)", seconds, told_s, share, f"1 ± {TIME_BAR:g}", abs(share - 1) <= TIME_BAR)  # fmt: skip
         yield Claim(f"{corpus}, {minutes:g} min: bits per byte (theirs: foretold)", got, foretold, 1 + off, f"1 ± {LOSS_BAR:g}", abs(off) <= LOSS_BAR)  # fmt: skip
 
 
-def spend(corpus: str, minutes: float, folder: Path) -> tuple[float, float, float]:
-    """Return the seconds of the command, and the held-out bits per byte foretold and reached."""
+def spend(corpus: str, minutes: float, folder: Path) -> tuple[float, float, float, float]:
+    """Return the seconds of the command and those foretold, and the held-out bits per byte foretold and reached."""
     if corpus in ("words", "stories"):
         command = ["hello", corpus, "--lang", "pt", "--out", str(folder / corpus)]
     else:
@@ -52,7 +53,7 @@ def spend(corpus: str, minutes: float, folder: Path) -> tuple[float, float, floa
     events = {event["event"]: event for event in map(json.loads, done.stdout.splitlines())}
     plan, got = events["Planned"], events["Compared"]["got"]
     print(f"{corpus}, {minutes:g} min: {plan['n_layers']} layers of {plan['d_model']}, {plan['epochs']:.2f} epochs", file=sys.stderr)  # fmt: skip
-    return seconds, plan["bits_per_byte"], got
+    return seconds, 60 * plan["minutes"], plan["bits_per_byte"], got
 
 
 if __name__ == "__main__":

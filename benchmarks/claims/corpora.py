@@ -19,7 +19,8 @@ OTHERS = {
     "help": ("handbook-pt", "plays-bpe"),
 }
 """Under each of them, others that are much of a kind, to see how far the law of one holds for another."""
-PARAGRAPHS = 40
+PARAGRAPHS, DOCUMENTS = 40, 150
+"""Of so many paragraphs is a document, or of fewer where that would give fewer documents."""
 
 
 def write_corpus_workspace(name: str, folder: Path) -> Path:
@@ -50,6 +51,7 @@ def text_of(subject: str, variant: str) -> tuple[Sequence[str], str, str]:
 
 def write_documents(paragraphs: Sequence[str], between: str, licence: str, file: Path) -> None:
     """Write paragraphs as documents of some of them each, a line of JSON for each document."""
-    documents = (between.join(paragraphs[at : at + PARAGRAPHS]) for at in range(0, len(paragraphs), PARAGRAPHS))
+    each = max(1, min(PARAGRAPHS, len(paragraphs) // DOCUMENTS))
+    documents = (between.join(paragraphs[at : at + each]) for at in range(0, len(paragraphs), each))
     lines = (json.dumps({"text": text, "licence": licence}, ensure_ascii=False) + "\n" for text in documents)
     file.write_text("".join(lines), encoding="utf-8")

@@ -21,12 +21,15 @@ def ladder_of(corpus: str) -> list[Trial]:
         *(usual(width, layers, 3e12) for width, layers in ((96, 2), (128, 2))),
         *(usual(width, layers, 1e13) for width, layers in ((128, 2), (192, 3))),
         usual(192, 3, 3e13),
+        usual(256, 4, 1e14),
     ]
     if corpus in ("plays", "help"):  # what seeing a text again and again is worth
-        trials += [usual(96, 2, flops, share=1 / 8) for flops in (1e12, 3e12)]
+        trials += [usual(96, 2, flops, share=1 / 8) for flops in (1e12, 3e12, 1e13)]
+        trials += [usual(64, 2, 3e12, share=1 / 8), usual(192, 3, 3e12, share=1 / 8), usual(128, 2, 1e13, share=1 / 2)]
     if corpus == "help":  # whose rates had not been tried before
         trials += [usual(96, 2, 1e12, adam=1.0), usual(96, 2, 1e12, adam=4.0), usual(96, 2, 1e12, muon=2.0)]
-    return trials + [replace(usual(96, 2, 1e12), corpus=other) for other in OTHERS[corpus]]
+        trials += [usual(128, 2, 1e13, adam=4.0)]
+    return trials + [replace(usual(96, 2, 3e12), corpus=other) for other in OTHERS[corpus]]
 
 
 LADDER = [trial for corpus in CORPORA for trial in ladder_of(corpus)]

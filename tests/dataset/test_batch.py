@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dozero.dataset import batch as batch_module
 from dozero.dataset.batch import (
     IGNORE,
+    LONG_ROWS,
     Batch,
     Mix,
     _mix,
@@ -25,6 +26,7 @@ from dozero.dataset.batch import (
     permutation,
     rows_of_step,
     share_turn,
+    turn_of_epoch,
     window_of_step,
 )
 from dozero.dataset.stream import Collection, TokenStream
@@ -173,6 +175,77 @@ def test_words_of_usual_length_leave_little_empty():
     rows = pack_rows(stream_of(lengths), 32)
     assert rows.fill > 0.97
     assert len(rows) < 0.95 * next_fit(lengths, 32)
+
+
+# --- long documents ------------------------------------------------------------------------------------------------
+
+LONG = st.lists(st.integers(1, 400), min_size=1, max_size=12)
+
+
+def turned(lengths, T, turn):
+    rows = pack_rows(stream_of(lengths), T)
+    return rows, gather_batch(rows, np.arange(len(rows)), np.full(len(rows), turn))
+
+
+@given(lengths=LONG, T=WIDTHS, turn=st.integers(0, 39))
+def test_cut_anywhere_every_position_lands_once_before_the_token_after_it(lengths, T, turn):
+    rows, batch = turned(lengths, T, turn % T)
+    _, first = turned(lengths, T, 0)
+    held = batch.targets != IGNORE
+    assert sorted(batch.ids[held].tolist()) == list(range(sum(lengths)))
+    assert torch.equal(batch.targets[held], batch.ids[held] + 1)
+    assert torch.equal(held, first.targets != IGNORE), "rows are as full as before"
+    assert batch.target_tokens == first.target_tokens
+    assert rows.fill == pytest.approx(float(held.float().mean()))
+
+
+@given(lengths=LONG, T=WIDTHS, turn=st.integers(0, 39))
+def test_cut_anywhere_a_segment_holds_one_document_in_its_order(lengths, T, turn):
+    _, batch = turned(lengths, T, turn % T)
+    document_of = np.repeat(np.arange(len(lengths)), lengths)
+    broken = dict.fromkeys(range(len(lengths)), 0)
+    for ids, segments in zip(batch.ids, batch.segments, strict=True):
+        documents = set()
+        for segment in range(int(segments.max()) + 1):
+            piece = ids[segments == segment].numpy()
+            assert len(set(document_of[piece])) == 1
+            assert (np.diff(piece) == 1).all()
+            broken[document_of[piece[0]]] += document_of[piece[0]] in documents
+            documents.add(document_of[piece[0]])
+    assert all(broken[d] <= (length >= LONG_ROWS * T) for d, length in enumerate(lengths)), "one row of a long document"
+
+
+def test_short_documents_are_cut_as_before_and_long_ones_so_much_further_on():
+    lengths, T = [5, 100, 10], 10
+    (_, before), (_, after) = turned(lengths, T, 0), turned(lengths, T, 3)
+    begins = [sorted(int(row[0]) for row in batch.ids if 5 <= row[0] < 105) for batch in (before, after)]
+    assert begins == [list(range(5, 105, T)), list(range(8, 105, T))]
+    whole = {tuple(row.tolist()) for row in before.ids if not 5 <= row[0] < 105}
+    assert whole == {tuple(row.tolist()) for row in after.ids if not 5 <= row[0] < 105}
+
+
+@given(seed=SEEDS, T=WIDTHS)
+def test_the_first_epoch_is_cut_where_documents_begin_and_others_anywhere(seed, T):
+    turns = turn_of_epoch(np.arange(60), T, seed)
+    assert turns[0] == 0
+    assert ((turns >= 0) & (turns < T)).all()
+    assert T == 1 or len(set(turns)) > 1
+
+
+def test_every_cut_comes_about_equally_often():
+    T, epochs = 16, 16_000
+    found = np.bincount(turn_of_epoch(np.arange(1, epochs + 1), T, 1), minlength=T)
+    assert ((found - epochs / T) ** 2 / (epochs / T)).sum() < 44.3  # 15 degrees of freedom: by chance once in 10,000
+
+
+def test_epochs_are_cut_as_their_number_says():
+    """A step of the second epoch is what gather_batch makes of its rows and its turn."""
+    rows, seed = pack_rows(stream_of([200, 9, 170]), 10), 3
+    per_step, step = 4, -(-len(rows) // 4)
+    batch = batch_of_step(rows, per_step, seed, step)
+    turns = np.full(per_step, turn_of_epoch(np.array([1]), 10, seed)[0])
+    assert turns.all()
+    assert torch.equal(batch.ids, gather_batch(rows, rows_of_step(rows.mix, per_step, seed, step), turns).ids)
 
 
 # --- order ---------------------------------------------------------------------------------------------------------
@@ -362,8 +435,8 @@ def test_a_part_of_the_documents_is_of_every_collection(documents):
 
 def test_the_batch_of_a_step_holds_its_rows():
     rows, whole = all_rows([3, 9, 4, 8, 20, 1, 7, 7], 10)
-    batch = batch_of_step(rows, 3, seed=5, step=2)
-    assert torch.equal(batch.ids, whole.ids[rows_of_step(rows.mix, 3, 5, 2)])
+    batch = batch_of_step(rows, 2, seed=5, step=1)
+    assert torch.equal(batch.ids, whole.ids[rows_of_step(rows.mix, 2, 5, 1)])
     assert rows.mix == plain(len(rows))
 
 

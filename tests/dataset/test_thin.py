@@ -1,5 +1,7 @@
 """What thin.py promises: whole documents, from all over a stream."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ STREAM = encode_documents(WORDS, TOKENIZER)
 
 def documents_of(stream):
     bounds = [*stream.starts, stream.tokens]
-    return [TOKENIZER.decode(stream.ids[a + 1 : b].tolist()) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [TOKENIZER.decode(stream.ids[a + 1 : b].tolist()) for a, b in itertools.pairwise(bounds)]
 
 
 def test_all_of_it_is_the_stream_itself():
@@ -39,7 +41,11 @@ def test_a_share_is_whole_documents_in_order_from_first_part_to_last(share):
 
 def test_shards_are_read_as_one_stream():
     ids = STREAM.ids
-    cut = TokenStream((ids[:100], ids[100:200], *np.split(ids[200:], range(100, len(ids) - 200, 100))), STREAM.starts, STREAM.collections)
+    cut = TokenStream(
+        (ids[:100], ids[100:200], *np.split(ids[200:], range(100, len(ids) - 200, 100))),
+        STREAM.starts,
+        STREAM.collections,
+    )
     assert np.array_equal(thin_stream(cut, 0.3).ids, thin_stream(STREAM, 0.3).ids)
 
 

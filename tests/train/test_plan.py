@@ -3,6 +3,7 @@
 The clock here is one of our own that goes a second forward each time somebody looks, so that a step takes exactly one.
 """
 
+import math
 import re
 import types
 
@@ -17,11 +18,10 @@ from dozero.dataset.stream import Collection, TokenStream
 from dozero.device import Device
 from dozero.errors import ConfigError
 from dozero.testing import tiny_config, tiny_dataset
-from dozero.train.law import find_law
+from dozero.train.law import count_size, find_law, foretell
 from dozero.train.plan import (
     COUNTING_S,
     LEAST_STEPS,
-    MANY_EPOCHS,
     MEASURING_S,
     TIMED_STEPS,
     WARM_STEPS,
@@ -44,6 +44,18 @@ def never_compiled(monkeypatch):
     monkeypatch.setattr("dozero.train.plan.settle_compile", lambda *_: None)
 
 
+@pytest.fixture(autouse=True)
+def only_small_shapes(monkeypatch):
+    """Here a step takes what the clock says, but a large model would be computed all the same."""
+    monkeypatch.setattr("dozero.train.plan.SHAPES", SHAPES[:3])
+
+
+@pytest.fixture
+def new_text(monkeypatch):
+    """As if no document had to be seen twice."""
+    monkeypatch.setattr("dozero.train.plan.Prospect.unique_tokens", math.inf)
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     """A hundred words: too few for any minute, unless the steps are the user's own."""
@@ -55,7 +67,9 @@ def stream_of(documents, length, weights=(1.0,)):
     letters = np.random.default_rng(0).integers(1, 13, (documents, length), dtype=np.uint16)
     letters[:, 0] = 0  # END
     each = documents // len(weights)
-    collections = (Collection(str(i), each, each * length, each * length, each * (length - 1), w) for i, w in enumerate(weights))
+    collections = (
+        Collection(str(i), each, each * length, each * length, each * (length - 1), w) for i, w in enumerate(weights)
+    )
     ids = np.append(letters.ravel(), np.uint16(0))
     return TokenStream((ids,), np.arange(documents, dtype=np.int64) * length, tuple(collections))
 
@@ -106,16 +120,18 @@ def test_a_real_step_takes_some_time(dataset):
     assert 0 < measure_step(tiny_config(), dataset, CPU) < 10
 
 
-@pytest.mark.parametrize("seconds", [120, 600, 3600])
+@pytest.mark.usefixtures("new_text")
+@pytest.mark.parametrize("seconds", [120, 3600])
 @pytest.mark.parametrize("passed_s", [0.0, 15.0])
-@pytest.mark.parametrize("tick", [0.01, 0.3, 1.0])
+@pytest.mark.parametrize("tick", [0.01, 1.0])
 def test_the_plan_ends_in_time_all_told(seconds, passed_s, tick, clock, dataset):
     """What has passed, measuring the machine, training, and looking at what was held out."""
     clock.tick = tick
     plan = plan_minutes(endless(), dataset, CPU, seconds, passed_s, kept=STEPS_KEPT)
     exam_s = plan.step_s * len(dataset.heldout.ids) / plan.config.train.batch_tokens / 2 + COUNTING_S
     assert passed_s + clock.now + plan.config.train.max_seconds + exam_s <= seconds + 3 * tick + 0.05
-    assert plan.seconds == seconds
+    assert plan.asked_s == seconds
+    assert plan.seconds == pytest.approx(seconds, abs=1e-6)
     assert plan.step_s == pytest.approx(tick)
 
 
@@ -125,6 +141,7 @@ def test_long_steps_are_measured_a_few_times_only(clock, dataset):
     assert clock.now < 2 * MEASURING_S * (WARM_STEPS + TIMED_STEPS) / 2
 
 
+@pytest.mark.usefixtures("new_text")
 @pytest.mark.parametrize(("seconds", "tick"), [(60, 0.1), (600, 1.0)])
 def test_the_time_is_used(seconds, tick, clock, many):
     clock.tick = tick
@@ -135,12 +152,13 @@ def test_the_time_is_used(seconds, tick, clock, many):
     assert 0.85 * train.max_seconds / tick < plan.steps <= train.max_seconds / tick, "looks and samples take a little"
 
 
+@pytest.mark.usefixtures("new_text")
 def test_several_processes_are_planned_as_many_times_as_fast_on_the_batches_they_were_given(clock, many):
     clock.tick = 0.1
     one, four = (plan_minutes(tiny_config(), many, CPU, 30, 0.0, processes=n) for n in (1, 4))
     assert four.config.train.batch_tokens == tiny_config().train.batch_tokens
     assert four.config.optim == tiny_config().optim
-    assert four.steps == pytest.approx(4 * one.steps, rel=0.1)
+    assert four.steps == pytest.approx(4 * one.steps, rel=0.2)
     assert four.is_rough
 
 
@@ -155,6 +173,7 @@ def test_a_pace_goes_through_what_was_measured():
 # --- settings ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("new_text")
 def test_a_plan_is_made_of_settings_that_are_accepted(clock, dataset):
     for seconds in (120, 10**10):
         config = plan_minutes(endless(), dataset, CPU, seconds, 0.0, kept=STEPS_KEPT).config
@@ -166,7 +185,9 @@ def test_a_plan_is_made_of_settings_that_are_accepted(clock, dataset):
         assert all(getattr(config, name) == getattr(tiny_config(), name) for name in untouched)
 
 
-def test_more_time_is_never_for_a_smaller_model(clock, dataset):
+@pytest.mark.usefixtures("new_text")
+def test_more_time_is_never_for_a_smaller_model(clock, dataset, monkeypatch):
+    monkeypatch.setattr("dozero.train.plan.SHAPES", SHAPES[:5])
     clock.tick = 0.01
     plans = [plan_minutes(endless(), dataset, CPU, s, 0.0, kept=STEPS_KEPT) for s in (60, 600, 10**5, 10**7)]
     shapes = [Shape(plan.config.model.d_model, plan.config.model.n_layers) for plan in plans]
@@ -193,6 +214,7 @@ def test_steps_of_the_users_own_are_the_most_there_are(clock, dataset):
 # --- the loss ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("new_text")
 def test_more_time_is_promised_a_lower_loss(clock, many):
     clock.tick = 0.5
     promised = [plan_minutes(tiny_config(), many, CPU, seconds, 0.0).bits_per_byte for seconds in (60, 200, 600)]
@@ -219,7 +241,7 @@ def test_of_collections_mixed_by_weight_the_most_seen_one_counts(clock):
 def test_seeing_a_text_again_costs_something_and_that_is_foretold(clock, many):
     clock.tick = 0.1
     plan = plan_minutes(tiny_config(), many, CPU, 120, 0.0)
-    assert plan.epochs > MANY_EPOCHS
+    assert plan.epochs > 1.5
     assert plan.bits_per_byte > plan.bits_if_new > 0
     clock.tick = 1.0
     short = plan_minutes(tiny_config(), many, CPU, 60, 0.0)
@@ -227,19 +249,24 @@ def test_seeing_a_text_again_costs_something_and_that_is_foretold(clock, many):
     assert short.bits_per_byte == short.bits_if_new
 
 
-def test_a_text_repeated_until_it_hurts_is_refused_with_steps_that_are_not(clock, many):
+def test_a_text_is_not_repeated_until_it_hurts(clock, many):
+    """More time than the text is enough for is not spent, and the steps that are made are told to take less."""
     clock.tick = 0.01
-    with pytest.raises(ConfigError, match=r"too small for 10 minutes: it would be seen \d+ times") as caught:
-        plan_minutes(tiny_config(), many, CPU, 600, 0.0)
-    steps = re.search(r"train\.steps=(\d+)", caught.value.next)[1]
-    plan = plan_minutes(tiny_config(f"train.steps={steps}"), many, CPU, 600, 0.0, kept=STEPS_KEPT)
-    assert plan.epochs <= LAW.most_epochs
-    assert plan.epochs > 0.9 * LAW.most_epochs, "nothing is taken away that would help"
+    plan, longer = (plan_minutes(tiny_config(), many, CPU, seconds, 0.0) for seconds in (600, 6000))
+    assert plan.is_shortened
+    assert plan.steps == plan.config.train.steps
+    assert plan.seconds < 0.97 * plan.asked_s == 0.97 * 600
+    assert 0 < plan.seconds - plan.steps * plan.step_s < COUNTING_S + 3
+    assert longer.bits_per_byte == pytest.approx(plan.bits_per_byte, rel=0.02)
+    size = count_size(plan.config.model, many.vocab_size)
+    once_more = foretell(LAW, 1.0, size, (plan.epochs + 1) * many.train.tokens, many.train.tokens)
+    assert once_more > foretell(LAW, 1.0, size, plan.epochs * many.train.tokens, many.train.tokens)
 
 
 # --- too little --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("new_text")
 @pytest.mark.parametrize("tick", [0.05, 0.3, 1.0, 5.0])
 def test_too_little_time_names_how_much_is_enough(tick, clock, dataset):
     """The command it proposes is then accepted: no second refusal with the same advice."""

@@ -1,5 +1,7 @@
 """What shapes.py promises: shapes that settings accept, from small to large."""
 
+import itertools
+
 import pytest
 
 from dozero.config import build_config
@@ -21,4 +23,4 @@ def test_a_shape_is_accepted_and_leaves_the_rest_alone(shape):
 
 def test_each_shape_costs_more_than_the_one_before():
     costs = [model_cost(with_shape(ModelConfig(), shape), 64).training_flops_per_token for shape in SHAPES]
-    assert all(a < b for a, b in zip(costs, costs[1:], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(costs))

@@ -33,10 +33,16 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "roughly: the law was fitted to other texts or to other times",
     ),
     "plan_full": (
-        "aviso: neste tempo o modelo veria os documentos {epochs:.0f} vezes, e mais de {most} ensina menos: com tanto texto novo "
-        "seriam {bits:.3f} bits por {unit} (a repetição custa {cost:.1%})",
-        "note: in this time the model would see the documents {epochs:.0f} times, and more than {most} teaches less: with as much new "
-        "text it would be {bits:.3f} bits per {unit} (the repetition costs {cost:.1%})",
+        "aviso: o modelo verá os documentos {epochs:.1f} vezes; com tanto texto novo seriam {bits:.3f} bits por {unit} "
+        "(a repetição custa {cost:.1%})",
+        "note: the model will see the documents {epochs:.1f} times; with as much new text it would be {bits:.3f} bits per {unit} "
+        "(the repetition costs {cost:.1%})",
+    ),
+    "plan_short": (
+        "aviso: o texto só basta para uns {minutes:.1f} dos {asked:g} minutos: depois de visto {epochs:.1f} vezes, mais treino só "
+        "piora a prova. Para usar o resto: mais texto",
+        "note: the text is enough for about {minutes:.1f} of the {asked:g} minutes: once seen {epochs:.1f} times, more training only "
+        "makes the exam worse. To use the rest: more text",
     ),
     "plan_outcome": (
         "prova: {foretold:.4f} bits por byte previstos, {got:.4f} obtidos ({off:+.1%})",

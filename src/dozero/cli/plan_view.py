@@ -10,7 +10,7 @@ from dozero.cli.messages import number, say
 from dozero.dataset.stream import TokenStream
 from dozero.train.events import Finished
 from dozero.train.foretold import Foretold, foretell_plan, read_foretold
-from dozero.train.plan import MANY_EPOCHS, Plan
+from dozero.train.plan import MUCH_LOST, Plan
 
 
 def tell_plan(display: Display, plan: Plan, heldout: TokenStream, *, by_character: bool) -> None:
@@ -28,11 +28,11 @@ def tell_plan(display: Display, plan: Plan, heldout: TokenStream, *, by_characte
     display.say("plan_loss", 3, bits=plan.bits_per_byte * scale, unit=unit, nats=nats, error=plan.error)
     if plan.is_rough:
         display.say("plan_rough", 3)
-    if plan.epochs > MANY_EPOCHS:
-        display.say(
-            "plan_full", 3, epochs=plan.epochs, most=MANY_EPOCHS, bits=plan.bits_if_new * scale, unit=unit,
-            cost=plan.bits_per_byte / plan.bits_if_new - 1,
-        )  # fmt: skip
+    cost = plan.bits_per_byte / plan.bits_if_new - 1
+    if plan.is_shortened:
+        display.say("plan_short", 3, minutes=plan.seconds / 60, asked=plan.asked_s / 60, epochs=plan.epochs)
+    if cost > MUCH_LOST:
+        display.say("plan_full", 3, epochs=plan.epochs, bits=plan.bits_if_new * scale, unit=unit, cost=cost)
 
 
 def tell_outcome(display: Display, run: Path, finished: Finished, indent: int = 0) -> None:

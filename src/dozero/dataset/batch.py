@@ -23,6 +23,8 @@ from dozero.dataset.stream import Collection, Ids, TokenStream, take_ids
 IGNORE = -100  # the target that cross_entropy skips
 DOCUMENTS_AT_ONCE = 2**18  # bounds what packing holds besides its result
 LONGEST_TURN = 2**16
+LONG_ROWS = 2
+"""Documents of so many full rows or more are cut at other places in each epoch."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,10 @@ class Rows:
     """Pieces of documents packed into rows: row r holds the pieces first[r] to first[r + 1]."""
 
     shards: tuple[Ids, ...]
+    starts: NDArray[np.int64]
+    """Position of each document."""
+    tokens: int
+    """Where the last document ends."""
     T: int
     piece_start: NDArray[np.int64]
     piece_length: NDArray[np.int32]
@@ -87,7 +93,7 @@ def pack_rows(stream: TokenStream, T: int, documents: int | None = None) -> Rows
 
     None that fits is cut; longer ones are cut into pieces of T, of which only the first begins with END, so that END
     always means a beginning. Each piece goes to the fullest open row with room for it (best fit). Collections that
-    are mixed by weight share no row.
+    are mixed by weight share no row. These are the pieces of the first epoch: see `turned`.
     """
     pieces: list[tuple[NDArray[np.int64], NDArray[np.int32]]] = []
     rows: list[NDArray[np.int32]] = []
@@ -104,7 +110,9 @@ def pack_rows(stream: TokenStream, T: int, documents: int | None = None) -> Rows
     order = np.argsort(row, kind="stable")
     starts, lengths = (np.concatenate(column)[order] for column in zip(*pieces, strict=True))
     weights = [stream.collections[group[0]].weight if len(groups) > 1 else 1.0 for group in groups]
-    return Rows(stream.shards, T, starts, lengths, first, Mix(tuple(sizes), share_turn(weights)))
+    return Rows(
+        stream.shards, stream.starts, stream.tokens, T, starts, lengths, first, Mix(tuple(sizes), share_turn(weights))
+    )
 
 
 def _groups(collections: tuple[Collection, ...]) -> list[range]:
@@ -210,6 +218,11 @@ def rows_of_step(mix: Mix, per_step: int, seed: int, step: int) -> NDArray[np.in
     Each group goes epoch after epoch through its own rows, each time in a fresh order, none twice in an epoch; a
     small group with a large weight begins anew more often than others.
     """
+    return _draw(mix, per_step, seed, step)[0]
+
+
+def _draw(mix: Mix, per_step: int, seed: int, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows of a step, and for each the epoch that its group is in."""
     turns, places = np.divmod(np.arange(step * per_step, (step + 1) * per_step), sum(mix.turn))
     groups, before = (column[places] for column in lay_out_turn(mix.turn))
     given = turns * np.array(mix.turn)[groups] + before  # rows of its group before this one, from the first step on
@@ -220,7 +233,7 @@ def rows_of_step(mix: Mix, per_step: int, seed: int, step: int) -> NDArray[np.in
             here = (groups == group) & (epochs == epoch)
             order = permutation(mix.sizes[group], seed, (int(group) << 40) + int(epoch))
             rows[here] += order[nth[here]]
-    return rows
+    return rows, epochs
 
 
 @lru_cache(maxsize=32)
@@ -241,21 +254,55 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-def gather_batch(rows: Rows, chosen: NDArray[np.int64]) -> Batch:
-    """Return the batch of the chosen rows; what a row does not fill has no target and a document of its own."""
+def turn_of_epoch(epochs: NDArray[np.int64], T: int, seed: int) -> NDArray[np.int64]:
+    """Return by how many tokens the cuts of an epoch lie further on than in the first one: fewer than T.
+
+    >>> turn_of_epoch(np.arange(4), 64, seed=0).tolist()
+    [0, 41, 59, 42]
+    """
+    keys = _mix(_mix(np.array([seed], dtype=np.uint64)) ^ ~epochs.astype(np.uint64))  # of the order it is no copy
+    return np.where(epochs == 0, 0, (keys % np.uint64(T)).astype(np.int64))
+
+
+def gather_batch(rows: Rows, chosen: NDArray[np.int64], turns: NDArray[np.int64] | None = None) -> Batch:
+    """Return the batch of the chosen rows; what a row does not fill has no target and a document of its own.
+
+    With `turns`, one for each row, a long document is cut so many tokens further on: its full pieces go round together,
+    so that one of them is its end and its beginning, and each token still comes once.
+    """
     per_row, nth, pieces = _pieces_of(rows, chosen)
     lengths = rows.piece_length[pieces].astype(np.int64)
     before = np.cumsum(lengths) - lengths  # tokens of the batch before each piece
     inside = np.arange(lengths.sum()) - np.repeat(before, lengths)
     source = np.repeat(rows.piece_start[pieces], lengths) + inside
+    segment = np.repeat(nth, lengths)
+    if turns is not None and turns.any():
+        source, again = _turned(rows, pieces, np.repeat(turns, per_row), source)
+        segment += again
     row_of_piece = np.repeat(np.arange(len(chosen)), per_row)
     row_start = np.append(0, np.cumsum(np.bincount(row_of_piece, lengths, minlength=len(chosen))))[:-1].astype(np.int64)
     target = np.repeat(row_of_piece * rows.T + before - row_start[row_of_piece], lengths) + inside
     ids, targets, segments = (np.full(len(chosen) * rows.T, fill, dtype=np.int64) for fill in (0, IGNORE, -1))
     ids[target], targets[target] = take_ids(rows.shards, source), take_ids(rows.shards, source + 1)
-    segments[target] = np.repeat(nth, lengths)
+    segments[target] = segment
     shaped = (torch.from_numpy(a.reshape(len(chosen), rows.T)) for a in (ids, targets, segments))
     return Batch(*shaped, target_tokens=len(source))
+
+
+def _turned(
+    rows: Rows, pieces: NDArray[np.int64], turns: NDArray[np.int64], source: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the source of each token once the full pieces of long documents have gone round, and which begin anew."""
+    document = np.searchsorted(rows.starts, rows.piece_start[pieces], side="right") - 1
+    begin = rows.starts[document]
+    end = np.where(
+        document + 1 < len(rows.starts), rows.starts[np.minimum(document + 1, len(rows.starts) - 1)], rows.tokens
+    )
+    goes = (rows.piece_length[pieces] == rows.T) & (end - begin >= LONG_ROWS * rows.T)
+    full = (end - begin) // rows.T * rows.T
+    turn, begin, full = (np.repeat(x, rows.piece_length[pieces]) for x in (np.where(goes, turns, 0), begin, full))
+    again = source + turn >= begin + np.where(turn > 0, full, np.iinfo(np.int64).max // 2)
+    return source + turn - np.where(again, full, 0), again
 
 
 def _pieces_of(rows: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -281,11 +328,14 @@ def window_of_step(step: int, passed_over: Sequence[int]) -> int:
 
 def batch_of_step(rows: Rows, per_step: int, seed: int, step: int) -> Batch:
     """Return the batch that (seed, step) names."""
-    return gather_batch(rows, rows_of_step(rows.mix, per_step, seed, step))
+    return share_of_step(rows, per_step, seed, step, 0, per_step)
 
 
 def share_of_step(rows: Rows, per_step: int, seed: int, step: int, begin: int, end: int) -> Batch:
     """Return the rows from `begin` to `end` of the batch that (seed, step) names, as a share of that step."""
-    chosen = rows_of_step(rows.mix, per_step, seed, step)
+    chosen, epochs = _draw(rows.mix, per_step, seed, step)
+    batch = gather_batch(rows, chosen[begin:end], turn_of_epoch(epochs[begin:end], rows.T, seed))
+    if (begin, end) == (0, per_step):
+        return batch
     _, _, pieces = _pieces_of(rows, chosen)
-    return replace(gather_batch(rows, chosen[begin:end]), target_tokens=int(rows.piece_length[pieces].sum()))
+    return replace(batch, target_tokens=int(rows.piece_length[pieces].sum()))

@@ -2,12 +2,13 @@
 
 Held-out bits per byte of a model of N parameters trained on D tokens, its learning rate brought down to zero:
 
-    hardness * (floor + size / N^alpha + data / D^beta)             (Hoffmann et al. 2022), N and D in millions
+    hardness * (floor + size / N^alpha + data / D^beta) * (1 + overfit (N / U)^crowding R^repeating)
 
-where a token seen again counts for less the more often it was (Muennighoff et al. 2023): U different tokens, of which
-all are seen 1 + R times, count as D = U (1 + repeat (1 - exp(-R / repeat))). The constants stand in law.toml, one set
-for each kind of text; hardness is 1 on the text that they were fitted to, and on another the ratio of what counting
-trigrams reaches on the two.
+N and D in millions. The sum is that of Hoffmann et al. 2022; the factor tells what it costs to see U different tokens
+again: R more times, D = U (1 + R). It grows with the model, until more training makes it worse. (Muennighoff et al. 2023
+have tokens seen again count for less and less, which never turns; small models on small texts do.) The constants stand in
+law.toml, one set for each kind of text; hardness is 1 on the text that they were fitted to, and on another the ratio of
+what counting trigrams reaches on the two.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from dozero.settings import ModelConfig, RunConfig
 
 MILLION = 1e6
 SAME_TEXT = 0.02  # a text of the same hardness is taken for the same kind
-RANGE = 1.5
+RANGE = 3.0
+MOST_EPOCHS = 100  # none of the trials saw a text so often and got better
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,9 @@ class Law:
     alpha: float
     data: float
     beta: float
-    repeat: float
-    """How many times seeing a text again is worth a new one at the most."""
-    most_epochs: float
-    """Repetition beyond which the trials got worse."""
+    overfit: float
+    crowding: float
+    repeating: float
     counted_order: int
     counted_bits: float
     """Bits per byte that counting groups of counted_order tokens reaches on the text fitted on."""
@@ -92,24 +93,27 @@ def count_size(model: ModelConfig, vocab_size: int) -> int:
     return model_cost(model, vocab_size).block_params + model.d_model * vocab_size
 
 
-def effective_tokens(law: Law, tokens: float, unique_tokens: float) -> float:
-    """Return how many new tokens are worth as much as `tokens` of a text of `unique_tokens`.
+def foretell(law: Law, hardness: float, size: float, tokens: float, unique_tokens: float = math.inf) -> float:
+    """Return the held-out bits per byte of a model of `size` after training on `tokens`, learning rate down to zero.
 
     >>> law = list_laws()[0]
-    >>> effective_tokens(law, 5.0, 10.0), effective_tokens(law, 20.0, 10.0) < 20, effective_tokens(law, 20.0, math.inf)
-    (5.0, True, 20.0)
+    >>> foretell(law, 1.0, 1e6, 1e6) == foretell(law, 1.0, 1e6, 1e6, 1e6) < foretell(law, 1.0, 1e6, 1e6, 1e5)
+    True
     """
-    if tokens <= unique_tokens:
-        return tokens
-    again = tokens / unique_tokens - 1
-    return unique_tokens * (1 + law.repeat * -math.expm1(-again / law.repeat))
+    loss = law.floor + law.size / (size / MILLION) ** law.alpha + law.data / (tokens / MILLION) ** law.beta
+    again = max(0.0, tokens / unique_tokens - 1)
+    return hardness * loss * (1 + law.overfit * (size / unique_tokens) ** law.crowding * again**law.repeating)
 
 
-def foretell(law: Law, hardness: float, size: float, tokens: float, unique_tokens: float = math.inf) -> float:
-    """Return the held-out bits per byte of a model of `size` after training on `tokens`, learning rate down to zero."""
-    seen = effective_tokens(law, tokens, unique_tokens)
-    lack = law.size / (size / MILLION) ** law.alpha + law.data / (seen / MILLION) ** law.beta
-    return hardness * (law.floor + lack)
+def useful_tokens(law: Law, size: float, unique_tokens: float) -> float:
+    """Return after how many tokens more of the same text would make a model of `size` worse.
+
+    >>> useful_tokens(list_laws()[0], 1e6, 1e6) > 1e6
+    True
+    """
+    epochs = [1 + n / 20 for n in range(20 * MOST_EPOCHS)]
+    best = min(epochs, key=lambda n: foretell(law, 1.0, size, n * unique_tokens, unique_tokens))
+    return best * unique_tokens
 
 
 def is_elsewhere(law: Law, hardness: float, flops: float) -> bool:

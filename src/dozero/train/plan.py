@@ -20,7 +20,7 @@ from dozero.model.cost import model_cost
 from dozero.settings import RunConfig
 from dozero.train.attention import settle_attention
 from dozero.train.compiled import settle_compile
-from dozero.train.law import Law, count_size, find_law, foretell, is_elsewhere, measure_hardness
+from dozero.train.law import Law, count_size, find_law, foretell, is_elsewhere, measure_hardness, useful_tokens
 from dozero.train.learner import build_model
 from dozero.train.optim import build_optimizer
 from dozero.train.shapes import SHAPES, Shape, with_shape
@@ -28,7 +28,6 @@ from dozero.train.step import Schedule, train_step
 
 WARM_STEPS, TIMED_STEPS = 2, 6
 MEASURING_S = 4.0
-# Steps may turn out faster than the first ones measured: plan for a few more than fit, and let max_seconds end the run.
 MARGIN = 1.3
 SECONDS_BETWEEN_LOOKS = 4.0
 # Of the time of training for looks at what was held out and for samples, of which a token takes about so long.
@@ -37,7 +36,8 @@ LOOKS_SHARE, LOOKED_TOKENS, SAMPLED_TOKEN_S = 0.08, 20_000, 0.002
 FORWARD_SHARE = 0.5
 COUNTING_S = 2.0
 LEAST_STEPS = 20
-MANY_EPOCHS = 4  # up to here repeated text teaches almost as much as new text (Muennighoff et al. 2023)
+SHORTENED = 0.97
+MUCH_LOST = 0.02  # what repeated text costs, as a share of the loss, before it is worth a word
 LARGER = 1.5
 ENDLESS = 10**9
 FILL_DOCUMENTS = 20_000
@@ -48,8 +48,10 @@ class Plan:
     """Settings for a time, and what to expect of them."""
 
     config: RunConfig
+    asked_s: float
+    """What the command was given."""
     seconds: float
-    """The whole command, what has passed included."""
+    """What it will take, what has passed included: less, where the text is too small to be of use any longer."""
     step_s: float
     steps: int
     """How many are expected to fit; the settings allow more, and the clock ends the run."""
@@ -63,6 +65,8 @@ class Plan:
     """How far off the law was at the most, as a share: on texts as this one, or on others."""
     is_rough: bool
     """Whether the text is another than the law was fitted to, or the run longer or shorter."""
+    is_shortened: bool
+    """Whether the text is too small to be of use for all of the time."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,8 @@ def plan_minutes(
     """Return settings that end the command after `seconds`, of which `passed_s` have gone by, and what they will reach.
 
     Measures a few real steps. Several processes are planned as many times as fast as this one, on the batches of
-    `config`; where they are not, max_seconds ends the run in time. Raises ConfigError when not even a few steps fit,
-    or when the text would be repeated until it hurts.
+    `config`; where they are not, max_seconds ends the run in time. Where the text would be repeated until it hurts,
+    there are only as many steps as are of use. Raises ConfigError when not even a few steps fit.
     """
     began = time.perf_counter()
     law = find_law(config)
@@ -116,11 +120,7 @@ def plan_minutes(
             got=f"{seconds / 60:g}",
             next=f"--minutes {max(0.5, round(least_s / 60 + 0.05, 1)):g}",
         )
-    planned, steps = _fill_time(prospect, shaped, step_s, seconds - passed_s - reserve_s)
-    plan = _foretell(prospect, planned, seconds, step_s, steps)
-    if plan.epochs > law.most_epochs and "train.steps" not in kept:
-        raise _refusal(plan, law, passed_s + reserve_s)
-    return plan
+    return _fill_time(prospect, shaped, step_s, seconds, passed_s + reserve_s)
 
 
 def recipe(law: Law, config: RunConfig) -> dict[str, Any]:
@@ -178,9 +178,7 @@ def best_shape(prospect: Prospect, basis: RunConfig, seconds: float, pace: Pace)
 
     def promise(config: RunConfig) -> float:
         steps = max(1.0, seconds / pace.seconds(_step_flops(config, prospect.dataset.vocab_size))) * prospect.processes
-        if "train.steps" in prospect.kept:
-            steps = min(steps, config.train.steps)
-        return _foretell(prospect, config, seconds, 0.0, steps).bits_per_byte
+        return _foretell(prospect, config, _useful_steps(prospect, config, steps))[0]
 
     return min((_with_shape(basis, shape, prospect.kept) for shape in SHAPES), key=promise)
 
@@ -200,9 +198,18 @@ def _pick_shape(prospect: Prospect, basis: RunConfig, device: Device, left_s: fl
     return chosen, measure_step(chosen, dataset, device, as_long=True)
 
 
-def _fill_time(prospect: Prospect, config: RunConfig, step_s: float, training_s: float) -> tuple[RunConfig, float]:
-    """Return the settings that train for some seconds, and how many steps are expected to fit beside looks and samples."""
-    heldout, docs = prospect.dataset.heldout, config.eval.heldout_docs
+def _useful_steps(prospect: Prospect, config: RunConfig, steps: float) -> float:
+    """Return how many of the steps that fit are made: those of the user, else as many as do not make it worse."""
+    if "train.steps" in prospect.kept:
+        return min(steps, config.train.steps)
+    size = count_size(config.model, prospect.dataset.vocab_size)
+    useful = useful_tokens(prospect.law, size, prospect.unique_tokens)
+    return min(steps, useful / (config.train.batch_tokens * prospect.fill))
+
+
+def _fill_time(prospect: Prospect, config: RunConfig, step_s: float, asked_s: float, around_s: float) -> Plan:
+    """Return the plan that trains for what is left of the time, beside looks and samples, or as long as it is of use."""
+    heldout, docs, training_s = prospect.dataset.heldout, config.eval.heldout_docs, asked_s - around_s
     docs = max(1, min(docs, round(LOOKED_TOKENS * heldout.documents / heldout.tokens)))
     looked_tokens = heldout.tokens * min(1.0, docs / heldout.documents)
     look_s = (
@@ -211,41 +218,34 @@ def _fill_time(prospect: Prospect, config: RunConfig, step_s: float, training_s:
     )
     every = max(1, round(max(SECONDS_BETWEEN_LOOKS, look_s / LOOKS_SHARE) / step_s))
     fit = training_s / (step_s + look_s / every) * prospect.processes
+    steps = _useful_steps(prospect, config, fit)
     times = {
-        "steps": int(fit * MARGIN),
+        # Of those that fit a few more, since they may turn out faster: the clock ends the run.
+        "steps": int(fit * MARGIN) if steps == fit else round(steps),
         "max_seconds": round(training_s, 1),
         "eval_every": every,
         "sample_every": every,
     }
     changes = {f"train.{name}": value for name, value in times.items()} | {"eval.heldout_docs": docs}
     planned = change(config, changes, prospect.kept)
-    return planned, min(fit, planned.train.steps)
-
-
-def _foretell(prospect: Prospect, config: RunConfig, seconds: float, step_s: float, steps: float) -> Plan:
-    """Return the plan of settings that will train for so many steps."""
-    law, size = prospect.law, count_size(config.model, prospect.dataset.vocab_size)
-    tokens = steps * config.train.batch_tokens * prospect.fill
-    flops = steps * _step_flops(config, prospect.dataset.vocab_size)
-    bits, if_new = (
-        foretell(law, prospect.hardness, size, tokens, unique) for unique in (prospect.unique_tokens, math.inf)
-    )
+    law, flops = prospect.law, steps * _step_flops(config, prospect.dataset.vocab_size)
+    bits, if_new, tokens = _foretell(prospect, config, steps)
     is_rough = is_elsewhere(law, prospect.hardness, flops) or prospect.processes > 1
-    error = law.error_elsewhere if is_rough else law.error
-    return Plan(config, seconds, step_s, round(steps), tokens / prospect.unique_tokens, bits, if_new, error, is_rough)
+    return Plan(
+        planned, asked_s, around_s + training_s * steps / fit, step_s, round(steps), tokens / prospect.unique_tokens,
+        bits, if_new, law.error_elsewhere if is_rough else law.error, is_rough,
+        is_shortened="train.steps" not in prospect.kept and steps < SHORTENED * fit,
+    )  # fmt: skip
 
 
-def _refusal(plan: Plan, law: Law, around_s: float) -> ConfigError:
-    """Return the error of a text that is too small for the time: how often it may be seen, and how long that takes."""
-    steps = max(1, int(plan.steps * law.most_epochs / plan.epochs))
-    return ConfigError(
-        f"the text is too small for {plan.seconds / 60:g} minutes: it would be seen {plan.epochs:.0f} times, and "
-        f"past {law.most_epochs:g} more only hurts",
-        where="--minutes",
-        expected=f"about {(around_s + steps * plan.step_s) / 60:.2g} minutes, or more text",
-        got=f"{plan.seconds / 60:g}",
-        next=f"train.steps={steps}, which ends sooner",
+def _foretell(prospect: Prospect, config: RunConfig, steps: float) -> tuple[float, float, float]:
+    """Return the bits per byte after so many steps, the same if no document had to be seen twice, and the tokens seen."""
+    size = count_size(config.model, prospect.dataset.vocab_size)
+    tokens = steps * config.train.batch_tokens * prospect.fill
+    bits, if_new = (
+        foretell(prospect.law, prospect.hardness, size, tokens, unique) for unique in (prospect.unique_tokens, math.inf)
     )
+    return bits, if_new, tokens
 
 
 def measure_step(config: RunConfig, dataset: Dataset, device: Device, *, as_long: bool = False) -> float:

@@ -38,7 +38,11 @@ def with_shape(model: ModelConfig, shape: Shape) -> ModelConfig:
     d_ff = round(FF_RATIO * shape.width / FF_MULTIPLE) * FF_MULTIPLE
     return model.model_copy(
         update={
-            "d_model": shape.width, "n_layers": shape.layers, "d_ff": d_ff,
-            "n_heads": heads, "n_kv_heads": heads, "head_dim": HEAD_DIM,
+            "d_model": shape.width,
+            "n_layers": shape.layers,
+            "d_ff": d_ff,
+            "n_heads": heads,
+            "n_kv_heads": heads,
+            "head_dim": HEAD_DIM,
         }
     )
