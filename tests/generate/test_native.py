@@ -153,15 +153,21 @@ def test_int8_gives_the_logits_of_rounded_weights_and_inputs_nearly(shape):
 
 @pytest.mark.parametrize("precision", native.PRECISIONS)
 def test_in_a_batch_or_token_by_token_the_bits_are_those_of_a_row_alone(precision):
-    decoder = make_decoder(random_model(6, d_model=41), precision)
+    decoder = make_decoder(random_model(6, d_model=141, d_ff=200), precision)
     ids = torch.randint(0, V, (7, 13), generator=torch.Generator().manual_seed(0))
     together = decoder.prefill(ids, CONTEXT)[1]
     alone = torch.cat([decoder.prefill(row[None], CONTEXT)[1] for row in ids])
     cache, logits = decoder.prefill(ids[:, :1], CONTEXT)
     for t in range(1, 13):
         logits = decoder.advance(ids[:, t : t + 1], cache)[:, 0]
+    one, first = decoder.prefill(
+        ids[:1, :1], CONTEXT
+    )  # one token at a time: where many go through tile registers, not by them
+    for t in range(1, 13):
+        first = decoder.advance(ids[:1, t : t + 1], one)[:, 0]
     assert torch.equal(together, alone)
     assert torch.equal(together, logits)
+    assert torch.equal(together[:1], first)
 
 
 def test_the_weights_that_a_token_reads_are_counted():

@@ -15,6 +15,10 @@
 #ifdef __AVX2__
 #include <immintrin.h>
 #endif
+#ifdef __AMX_INT8__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -23,11 +27,12 @@
 #define INLINE static inline __attribute__((always_inline))
 #define WIDE 16
 #define BLOCK 32 /* inputs that share a scale where they are int8 */
-#define TOKENS 4 /* that go through a product together: a weight that is loaded is used as often */
+#define TOKENS 8 /* that go through a product together at the most: a weight that is loaded is used as often */
+/* Tiles that do: as many sums as there are registers; of few tokens more, since each sum waits for the one before. */
 #ifdef __AVX512F__
-enum { FLOAT_TILES = 4, BYTE_TILES = 2 }; /* as many sums as there are registers */
+enum { FLOAT_TILES = 4, FLOAT_TILES_OF_MANY = 3, BYTE_TILES = 2 };
 #else
-enum { FLOAT_TILES = 1, BYTE_TILES = 1 };
+enum { FLOAT_TILES = 1, FLOAT_TILES_OF_MANY = 1, BYTE_TILES = 1 };
 #endif
 
 typedef float floats __attribute__((vector_size(64), aligned(4), may_alias));
@@ -140,6 +145,20 @@ INLINE void sum_bytes(floats *sums, const int8_t *w, int64_t tile, const Inputs 
     }
 }
 
+/* Scale the sums of a tile, and put them where they belong in the row y of a token. */
+INLINE void finish(const Matrix *m, floats all, int64_t tile, float *y, int adds) {
+    const int64_t o = tile * WIDE, count = least(WIDE, m->out - o);
+    float *at = y + o;
+    if (m->scale) all *= load(m->scale + o);
+    if (m->bias) all += load(m->bias + o);
+    if (count < WIDE) {
+        for (int i = 0; i < count; i++) at[i] = adds ? at[i] + all[i] : all[i];
+        return;
+    }
+    if (adds) all += load(at);
+    store(at, all);
+}
+
 /* The outputs of tiles from..from+tiles of a matrix for tokens n..n+tokens; y has `stride` floats for each token. */
 INLINE void put(const Matrix *m, int is_int8, const Inputs *x, int64_t n, int64_t from, float *y, int64_t stride, int adds, int tiles, int tokens) {
     floats sums[FLOAT_TILES * TOKENS];
@@ -153,36 +172,88 @@ INLINE void put(const Matrix *m, int is_int8, const Inputs *x, int64_t n, int64_
     UNROLLED
     for (int k = 0; k < tokens; k++)
         UNROLLED
-        for (int t = 0; t < tiles; t++) {
-            const int64_t o = (from + t) * WIDE, count = least(WIDE, m->out - o);
-            float *at = y + (n + k) * stride + o;
-            floats all = sums[t * TOKENS + k];
-            if (m->scale) all *= load(m->scale + o);
-            if (m->bias) all += load(m->bias + o);
-            if (count < WIDE) {
-                for (int i = 0; i < count; i++) at[i] = adds ? at[i] + all[i] : all[i];
-                continue;
-            }
-            if (adds) all += load(at);
-            store(at, all);
-        }
+        for (int t = 0; t < tiles; t++) finish(m, sums[t * TOKENS + k], from + t, y + (n + k) * stride, adds);
 }
+
+#ifdef __AMX_INT8__
+#define MANY 16 /* tokens that a tile register holds */
+#define WORTH_TILES 5 /* tokens from which on tiles are faster */
+typedef struct { uint8_t palette, start, unused[14]; uint16_t bytes[16]; uint8_t rows[16]; } Tiles;
+
+/* Whether the kernel lets this process use tile registers: Linux wants to be asked, since they make threads larger. */
+static int has_tiles(void) {
+    static int known = -1;
+    if (known < 0) known = syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* tile data */) == 0;
+    return known;
+}
+
+/* One tile of outputs for `tokens` tokens from n on, of int8, by tile registers: a block of inputs at a time, since each has
+ * a scale. The same whole numbers as by sum_bytes, added up in the same order: the same bits. */
+INLINE void put_by_tiles(const Matrix *m, const Inputs *x, int64_t n, int64_t o, float *y, int64_t stride, int adds, int tokens) {
+    const int64_t blocks = x->stride / BLOCK;
+    const int8_t *w = (const int8_t *)m->weight + o * m->room * WIDE, *q = x->q + n * x->stride;
+    const float *scale = x->scale + n * blocks;
+    ints whole[2][MANY] __attribute__((aligned(64)));
+    floats sums[MANY] = {{0}};
+    for (int64_t b = 0; b < m->room / BLOCK; b++) {
+        _tile_zero(0);
+        _tile_loadd(1, q + b * BLOCK, x->stride);
+        _tile_loadd(2, w + b * BLOCK * WIDE, 4 * WIDE);
+        _tile_dpbssd(0, 1, 2);
+        _tile_stored(0, whole[b % 2], sizeof(ints)); /* the next one need not wait until this has been read */
+        UNROLLED
+        for (int k = 0; k < tokens; k++) sums[k] += __builtin_convertvector(whole[b % 2][k], floats) * scale[k * blocks + b];
+    }
+    UNROLLED
+    for (int k = 0; k < tokens; k++) finish(m, sums[k], o, y + (n + k) * stride, adds);
+}
+
+static void shape_tiles(int tokens) {
+    const Tiles shape = {
+        .palette = 1, .rows = {tokens, tokens, BLOCK / 4}, .bytes = {sizeof(ints), BLOCK, 4 * WIDE} /* sums, inputs, weights */
+    };
+    _tile_loadconfig(&shape);
+}
+
+static void multiply_by_tiles(const Matrix *m, const Inputs *x, int64_t N, int64_t from, int64_t to, float *y, int64_t stride, int adds) {
+    const int rest = (int)(N % MANY);
+    shape_tiles(MANY);
+    for (int64_t o = from; o < to; o++)
+        for (int64_t n = 0; n + MANY <= N; n += MANY) put_by_tiles(m, x, n, o, y, stride, adds, MANY);
+    if (rest > 0) {
+        shape_tiles(rest);
+        for (int64_t o = from; o < to; o++) put_by_tiles(m, x, N - rest, o, y, stride, adds, rest);
+    }
+    _tile_release();
+}
+#endif
 
 /* The outputs of tiles from..to for all N tokens. */
 static void multiply(const Matrix *m, int is_int8, const Inputs *x, int64_t N, int64_t from, int64_t to, float *y, int64_t stride, int adds) {
-#define TOGETHER(tiles) for (int64_t n = 0; n < N; n += TOKENS) switch (least(TOKENS, N - n)) { \
-        case 1: put(m, is_int8, x, n, o, y, stride, adds, tiles, 1); break; \
-        case 2: put(m, is_int8, x, n, o, y, stride, adds, tiles, 2); break; \
-        case 3: put(m, is_int8, x, n, o, y, stride, adds, tiles, 3); break; \
-        default: put(m, is_int8, x, n, o, y, stride, adds, tiles, 4); }
+#define CASE(tiles, tokens) case tokens: put(m, is_int8, x, n, o, y, stride, adds, tiles, tokens); break;
+#define FEW(tiles) for (int64_t n = 0; n < N; n += 4) switch (least(4, N - n)) { \
+        CASE(tiles, 1) CASE(tiles, 2) CASE(tiles, 3) CASE(tiles, 4) }
+#define MANY_AT_ONCE(tiles) for (int64_t n = 0; n < N; n += TOKENS) switch (least(TOKENS, N - n)) { \
+        CASE(tiles, 1) CASE(tiles, 2) CASE(tiles, 3) CASE(tiles, 4) CASE(tiles, 5) CASE(tiles, 6) CASE(tiles, 7) CASE(tiles, 8) }
+#ifdef __AMX_INT8__
+    if (is_int8 && N >= WORTH_TILES && has_tiles()) {
+        multiply_by_tiles(m, x, N, from, to, y, stride, adds);
+        return;
+    }
+#endif
     int64_t o = from;
     if (is_int8) {
         is_int8 = 1; /* known to the compiler from here on */
-        for (; o + BYTE_TILES <= to; o += BYTE_TILES) TOGETHER(BYTE_TILES)
-        for (; o < to; o++) TOGETHER(1)
+        for (; o + BYTE_TILES <= to; o += BYTE_TILES) FEW(BYTE_TILES)
+        for (; o < to; o++) FEW(1)
+    } else if (N > 4) {
+        is_int8 = 0;
+        for (; o + FLOAT_TILES_OF_MANY <= to; o += FLOAT_TILES_OF_MANY) MANY_AT_ONCE(FLOAT_TILES_OF_MANY)
+        for (; o < to; o++) MANY_AT_ONCE(1)
     } else {
-        for (; o + FLOAT_TILES <= to; o += FLOAT_TILES) TOGETHER(FLOAT_TILES)
-        for (; o < to; o++) TOGETHER(1)
+        is_int8 = 0;
+        for (; o + FLOAT_TILES <= to; o += FLOAT_TILES) FEW(FLOAT_TILES)
+        for (; o < to; o++) FEW(1)
     }
 }
 
@@ -197,6 +268,7 @@ static void quantize(const Inputs *x, int64_t n, int64_t width) {
         int8_t *q = x->q + n * x->stride + i;
         float most = 0;
         int32_t sum = 0;
+#pragma omp simd reduction(max : most)
         for (int k = 0; k < BLOCK; k++) most = fabsf(f[k]) > most ? fabsf(f[k]) : most;
         const float back = most > 0 ? 127.0f / most : 0.0f;
         for (int k = 0; k < BLOCK; k++) sum += q[k] = (int8_t)(int32_t)rintf(f[k] * back);
@@ -247,6 +319,7 @@ static void attend(float *q, const float *k, const float *v, int64_t G, int64_t 
     multiply(&keys, 0, &queries, G, 0, tiles_of(&keys), scores, room, 0);
     for (int64_t g = 0; g < G; g++) {
         float most = -INFINITY, total = 0, *row = scores + g * room;
+#pragma omp simd reduction(max : most)
         for (int64_t s = 0; s < S; s++) most = row[s] > most ? row[s] : most;
         for (int64_t s = 0; s < S; s++) row[s] = exponential(row[s] - most);
 #pragma omp simd reduction(+ : total)
