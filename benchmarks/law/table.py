@@ -9,6 +9,9 @@ from claims.corpora import CORPORA, OTHERS
 from law.fitting import fit, predictions
 from law.ladder import ADAM
 
+from dozero.train.law import MOST_EPOCHS
+from dozero.train.plan import LAWFUL_STEPS
+
 KINDS = {
     "words": ("words", "words in Portuguese"),
     "plays": ("characters", "plays in English, character by character"),
@@ -16,8 +19,6 @@ KINDS = {
     "help": ("text", "help pages in Portuguese"),
 }
 COUNTED_ORDER = 3
-LEAST_STEPS = 150  # of fewer, what is learned follows no law of tokens yet
-MOST_EPOCHS = 20  # far past where more of the same text makes it worse, no plan goes
 
 Trial = dict[str, Any]
 
@@ -59,7 +60,7 @@ def fit_kinds(trials: list[Trial]) -> list[Kind]:
     kind_of = {name: corpus for corpus in CORPORA for name in (corpus, *OTHERS[corpus])}
     usual = [
         t for t in trials
-        if t["muon"] == 1 and t["adam"] == ADAM[kind_of[t["corpus"]]] and t["steps"] >= LEAST_STEPS
+        if t["muon"] == 1 and t["adam"] == ADAM[kind_of[t["corpus"]]] and t["steps"] >= LAWFUL_STEPS
         and t["tokens"] <= MOST_EPOCHS * t["unique_tokens"]
     ]  # fmt: skip
     fitted = fit([t for t in usual if t["corpus"] in CORPORA])

@@ -268,7 +268,7 @@ def test_the_minutes_given_are_kept_and_the_plan_is_told(tmp_path):
     folder = tiny_workspace(tmp_path / "ws").parent
     text = told("--out", folder, "--lang", "pt", "--minutes", 0.1)
     assert len(words_of(text, "pt")) == 10
-    assert re.search(r"plano: [\d.]+ passos .*; uns 6 s$", text, re.MULTILINE)
+    assert re.search(r"plano: [\d.]+ passos .*; uns \d+ s$", text, re.MULTILINE)
     seconds = int(re.search(r"\((\d+) s ao todo\)", text)[1])
     assert seconds <= 15, "6 seconds, and something for a machine that does other things too"
 

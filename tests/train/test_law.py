@@ -10,6 +10,7 @@ import pytest
 from dozero.config import load_config
 from dozero.testing import tiny_dataset
 from dozero.train.law import (
+    MOST_EPOCHS,
     Law,
     count_size,
     find_law,
@@ -89,7 +90,8 @@ def test_text_is_of_use_until_the_loss_is_least(law, size):
     least = foretell(law, 1.0, size, useful, unique)
     assert useful >= unique, "a text is seen once at the least"
     for other in (0.5, 0.9, 1.1, 2.0, 5.0):
-        assert foretell(law, 1.0, size, other * useful, unique) >= least
+        if other * useful <= MOST_EPOCHS * unique:
+            assert foretell(law, 1.0, size, other * useful, unique) >= least
 
 
 @each_law

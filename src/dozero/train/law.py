@@ -27,7 +27,8 @@ from dozero.settings import ModelConfig, RunConfig
 MILLION = 1e6
 SAME_TEXT = 0.02  # a text of the same hardness is taken for the same kind
 RANGE = 3.0
-MOST_EPOCHS = 100  # none of the trials saw a text so often and got better
+MOST_EPOCHS = 20
+"""Trials that saw their text more often are no part of the law: it takes them for as bad as these."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def foretell(law: Law, hardness: float, size: float, tokens: float, unique_token
     True
     """
     loss = law.floor + law.size / (size / MILLION) ** law.alpha + law.data / (tokens / MILLION) ** law.beta
-    again = max(0.0, tokens / unique_tokens - 1)
+    again = min(max(0.0, tokens / unique_tokens - 1), MOST_EPOCHS)
     return hardness * loss * (1 + law.overfit * (size / unique_tokens) ** law.crowding * again**law.repeating)
 
 

@@ -20,7 +20,16 @@ from dozero.model.cost import model_cost
 from dozero.settings import RunConfig
 from dozero.train.attention import settle_attention
 from dozero.train.compiled import settle_compile
-from dozero.train.law import Law, count_size, find_law, foretell, is_elsewhere, measure_hardness, useful_tokens
+from dozero.train.law import (
+    MOST_EPOCHS,
+    Law,
+    count_size,
+    find_law,
+    foretell,
+    is_elsewhere,
+    measure_hardness,
+    useful_tokens,
+)
 from dozero.train.learner import build_model
 from dozero.train.optim import build_optimizer
 from dozero.train.shapes import SHAPES, Shape, with_shape
@@ -37,6 +46,8 @@ FORWARD_SHARE = 0.5
 COUNTING_S = 2.0
 LEAST_STEPS = 20
 SHORTENED = 0.97
+LAWFUL_STEPS = 150  # fewer are always of use: what they teach follows no law of tokens yet
+MOST_SIZE = 12  # parameters for each token of text: of larger models on so little text no trial was made
 MUCH_LOST = 0.02  # what repeated text costs, as a share of the loss, before it is worth a word
 LARGER = 1.5
 ENDLESS = 10**9
@@ -180,7 +191,10 @@ def best_shape(prospect: Prospect, basis: RunConfig, seconds: float, pace: Pace)
         steps = max(1.0, seconds / pace.seconds(_step_flops(config, prospect.dataset.vocab_size))) * prospect.processes
         return _foretell(prospect, config, _useful_steps(prospect, config, steps))[0]
 
-    return min((_with_shape(basis, shape, prospect.kept) for shape in SHAPES), key=promise)
+    configs = [_with_shape(basis, shape, prospect.kept) for shape in SHAPES]
+    most = MOST_SIZE * prospect.unique_tokens
+    known = [config for config in configs if count_size(config.model, prospect.dataset.vocab_size) <= most]
+    return min(known or configs[:1], key=promise)
 
 
 def _pick_shape(prospect: Prospect, basis: RunConfig, device: Device, left_s: float) -> tuple[RunConfig, float]:
@@ -204,7 +218,7 @@ def _useful_steps(prospect: Prospect, config: RunConfig, steps: float) -> float:
         return min(steps, config.train.steps)
     size = count_size(config.model, prospect.dataset.vocab_size)
     useful = useful_tokens(prospect.law, size, prospect.unique_tokens)
-    return min(steps, useful / (config.train.batch_tokens * prospect.fill))
+    return min(steps, max(LAWFUL_STEPS, useful / (config.train.batch_tokens * prospect.fill)))
 
 
 def _fill_time(prospect: Prospect, config: RunConfig, step_s: float, asked_s: float, around_s: float) -> Plan:
@@ -230,9 +244,10 @@ def _fill_time(prospect: Prospect, config: RunConfig, step_s: float, asked_s: fl
     planned = change(config, changes, prospect.kept)
     law, flops = prospect.law, steps * _step_flops(config, prospect.dataset.vocab_size)
     bits, if_new, tokens = _foretell(prospect, config, steps)
-    is_rough = is_elsewhere(law, prospect.hardness, flops) or prospect.processes > 1
+    epochs = tokens / prospect.unique_tokens
+    is_rough = is_elsewhere(law, prospect.hardness, flops) or prospect.processes > 1 or epochs > MOST_EPOCHS
     return Plan(
-        planned, asked_s, around_s + training_s * steps / fit, step_s, round(steps), tokens / prospect.unique_tokens,
+        planned, asked_s, around_s + training_s * steps / fit, step_s, round(steps), epochs,
         bits, if_new, law.error_elsewhere if is_rough else law.error, is_rough,
         is_shortened="train.steps" not in prospect.kept and steps < SHORTENED * fit,
     )  # fmt: skip
