@@ -18,7 +18,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dozero.dataset.stream import Collection, Ids, TokenStream, take_ids
+from dozero.dataset.stream import Collection, Ids, TokenStream
 
 IGNORE = -100  # the target that cross_entropy skips
 DOCUMENTS_AT_ONCE = 2**18  # bounds what packing holds besides its result
@@ -287,6 +287,18 @@ def gather_batch(rows: Rows, chosen: NDArray[np.int64], turns: NDArray[np.int64]
     segments[target] = segment
     shaped = (torch.from_numpy(a.reshape(len(chosen), rows.T)) for a in (ids, targets, segments))
     return Batch(*shaped, target_tokens=len(source))
+
+
+def take_ids(shards: tuple[Ids, ...], positions: NDArray[np.int64]) -> Ids:
+    """Return the ids at these positions of a stream."""
+    if len(shards) == 1:
+        return shards[0][positions]
+    shard, place = np.divmod(positions, len(shards[0]))
+    ids = np.empty(len(positions), dtype=shards[0].dtype)
+    for s in np.unique(shard):
+        here = shard == s
+        ids[here] = shards[s][place[here]]
+    return ids
 
 
 def _turned(

@@ -98,15 +98,3 @@ def lay_out(texts: Sequence[str], tokenizer: Tokenizer) -> tuple[Ids, NDArray[np
     if encoded:
         ids[is_text] = np.concatenate(encoded)
     return ids, lengths
-
-
-def take_ids(shards: tuple[Ids, ...], positions: NDArray[np.int64]) -> Ids:
-    """Return the ids at these positions of a stream."""
-    if len(shards) == 1:
-        return shards[0][positions]
-    shard, place = np.divmod(positions, len(shards[0]))
-    ids = np.empty(len(positions), dtype=shards[0].dtype)
-    for s in np.unique(shard):
-        here = shard == s
-        ids[here] = shards[s][place[here]]
-    return ids

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dozero.dataset.stream import Collection, TokenStream, take_ids
+from dozero.dataset.batch import take_ids
+from dozero.dataset.stream import Collection, TokenStream
 from dozero.tokenizer.tokenizer import END_ID
 
 

@@ -175,8 +175,8 @@ FIRST_GUESS = Pace(0.0, 2e-11)
 def pace_through(small: tuple[float, float], large: tuple[float, float]) -> Pace:
     """Return the pace that gives the seconds of two steps, each (operations, seconds).
 
-    >>> pace_through((1e9, 0.03), (3e9, 0.05))
-    Pace(step_s=0.02, flop_s=1e-11)
+    >>> pace_through((1.0, 3.0), (3.0, 7.0))
+    Pace(step_s=1.0, flop_s=2.0)
     """
     flop_s = (large[1] - small[1]) / (large[0] - small[0])
     if not 0 < flop_s * small[0] <= small[1]:  # noise: no line through both makes sense
