@@ -26,7 +26,9 @@
 #define UNROLLED _Pragma("GCC unroll 16")
 #define INLINE static inline __attribute__((always_inline))
 #define WIDE 16
-#define BLOCK 32 /* inputs that share a scale where they are int8 */
+#define BLOCK 64 /* inputs that share a scale where they are int8 */
+#define QUERIES 24 /* that look at the same keys together, about */
+#define QUERIES_OF(G) ((G) < QUERIES ? QUERIES / (G) : 1) /* tokens that have so many */
 #define TOKENS 8 /* that go through a product together at the most: a weight that is loaded is used as often */
 /* Tiles that do: as many sums as there are registers; of few tokens more, since each sum waits for the one before. */
 #ifdef __AVX512F__
@@ -46,7 +48,9 @@ typedef struct {
     Matrix head;
     const Layer *layers;
 } Model;
-typedef struct { float *f; int8_t *q; float *scale; int32_t *shift; int64_t stride; } Inputs; /* of a product, N rows */
+/* Of a product: N rows, from one to the next `stride` floats. Of int8, the first block of all rows, then the second of all,
+ * as tile registers take them fastest; their scales and shifts stand in the same order. */
+typedef struct { float *f; int8_t *q; float *scale; int32_t *shift; int64_t stride, N; } Inputs;
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -77,16 +81,19 @@ INLINE float exponential(float x) {
 /* Each output adds up its inputs in their order, whatever else is computed beside it: so a text has the same bits alone or
  * among others, and a prompt the same as if it had been written token by token. */
 
-/* The sums of `tiles` tiles for `tokens` tokens, side by side in registers: both numbers are known to the compiler. */
+/* The sums of `tiles` tiles for `tokens` tokens, side by side in registers: both numbers are known to the compiler. While many
+ * tokens go through, eight by eight, each of the eights fetches another of the tiles that come next. */
 INLINE void sum_floats(floats *sums, const float *w, int64_t tile, const Inputs *x, int64_t n, int64_t in, int tiles, int tokens) {
-    const float *from = x->f + n * x->stride;
-    for (int64_t i = 0; i < in; i++)
+    const float *from = x->f + n * x->stride, *next = w + (tiles + n / TOKENS % tiles) * tile;
+    for (int64_t i = 0; i < in; i++) {
+        if (tokens > 4) __builtin_prefetch(next + i * WIDE, 0, 2);
         UNROLLED
         for (int t = 0; t < tiles; t++) {
             const floats v = load(w + t * tile + i * WIDE);
             UNROLLED
             for (int k = 0; k < tokens; k++) sums[t * TOKENS + k] += v * from[k * x->stride + i];
         }
+    }
 }
 
 /* Add to each of 16 sums the products of four of its weights and the four bytes of x. Where the CPU takes the one as
@@ -121,18 +128,17 @@ INLINE ints add_fours(ints sum, const int8_t *w, int32_t x) {
 #endif
 
 INLINE void sum_bytes(floats *sums, const int8_t *w, int64_t tile, const Inputs *x, int64_t n, int64_t in, int tiles, int tokens) {
-    const int64_t blocks = x->stride / BLOCK;
     for (int64_t b = 0; b < in / BLOCK; b++) {
         ints whole[BYTE_TILES * TOKENS];
         UNROLLED
         for (int k = 0; k < tokens; k++)
             UNROLLED
-            for (int t = 0; t < tiles; t++) whole[t * TOKENS + k] = (ints){0} + x->shift[(n + k) * blocks + b];
+            for (int t = 0; t < tiles; t++) whole[t * TOKENS + k] = (ints){0} + x->shift[b * x->N + n + k];
         for (int i = 0; i < BLOCK; i += 4)
             UNROLLED
             for (int k = 0; k < tokens; k++) {
                 int32_t four;
-                memcpy(&four, x->q + (n + k) * x->stride + b * BLOCK + i, sizeof four);
+                memcpy(&four, x->q + (b * x->N + n + k) * BLOCK + i, sizeof four);
                 UNROLLED
                 for (int t = 0; t < tiles; t++)
                     whole[t * TOKENS + k] = add_fours(whole[t * TOKENS + k], w + t * tile + (b * BLOCK + i) * WIDE, four);
@@ -141,22 +147,23 @@ INLINE void sum_bytes(floats *sums, const int8_t *w, int64_t tile, const Inputs 
         for (int k = 0; k < tokens; k++)
             UNROLLED
             for (int t = 0; t < tiles; t++)
-                sums[t * TOKENS + k] += __builtin_convertvector(whole[t * TOKENS + k], floats) * x->scale[(n + k) * blocks + b];
+                sums[t * TOKENS + k] += __builtin_convertvector(whole[t * TOKENS + k], floats) * x->scale[b * x->N + n + k];
     }
 }
 
 /* Scale the sums of a tile, and put them where they belong in the row y of a token. */
 INLINE void finish(const Matrix *m, floats all, int64_t tile, float *y, int adds) {
-    const int64_t o = tile * WIDE, count = least(WIDE, m->out - o);
-    float *at = y + o;
+    const int64_t o = tile * WIDE, count = m->out - o;
     if (m->scale) all *= load(m->scale + o);
     if (m->bias) all += load(m->bias + o);
-    if (count < WIDE) {
-        for (int i = 0; i < count; i++) at[i] = adds ? at[i] + all[i] : all[i];
+    if (count >= WIDE) {
+        if (adds) all += load(y + o);
+        store(y + o, all);
         return;
     }
-    if (adds) all += load(at);
-    store(at, all);
+    float each[WIDE];
+    store(each, all);
+    for (int i = 0; i < count; i++) y[o + i] = adds ? y[o + i] + each[i] : each[i];
 }
 
 /* The outputs of tiles from..from+tiles of a matrix for tokens n..n+tokens; y has `stride` floats for each token. */
@@ -177,6 +184,7 @@ INLINE void put(const Matrix *m, int is_int8, const Inputs *x, int64_t n, int64_
 
 #ifdef __AMX_INT8__
 #define MANY 16 /* tokens that a tile register holds */
+#define BETWEEN 2 /* blocks that are multiplied while the sums of one are stored */
 #define WORTH_TILES 5 /* tokens from which on tiles are faster */
 typedef struct { uint8_t palette, start, unused[14]; uint16_t bytes[16]; uint8_t rows[16]; } Tiles;
 
@@ -189,23 +197,29 @@ static int has_tiles(void) {
 
 /* One tile of outputs for `tokens` tokens from n on, of int8, by tile registers: a block of inputs at a time, since each has
  * a scale. The same whole numbers as by sum_bytes, added up in the same order: the same bits. */
-INLINE void put_by_tiles(const Matrix *m, const Inputs *x, int64_t n, int64_t o, float *y, int64_t stride, int adds, int tokens) {
-    const int64_t blocks = x->stride / BLOCK;
-    const int8_t *w = (const int8_t *)m->weight + o * m->room * WIDE, *q = x->q + n * x->stride;
-    const float *scale = x->scale + n * blocks;
-    ints whole[2][MANY] __attribute__((aligned(64)));
+INLINE void put_by_tiles(const Matrix *matrix, const Inputs *x, int64_t n, int64_t o, float *y, int64_t stride, int adds, int tokens) {
+    const Matrix m = *matrix; /* a copy: no output can be thought to change it */
+    const int64_t blocks = m.room / BLOCK, N = x->N;
+    const int8_t *w = (const int8_t *)m.weight + o * m.room * WIDE, *q = x->q + n * BLOCK;
+    const float *scale = x->scale + n;
+    ints whole[BETWEEN * 2][MANY] __attribute__((aligned(64)));
     floats sums[MANY] = {{0}};
-    for (int64_t b = 0; b < m->room / BLOCK; b++) {
-        _tile_zero(0);
-        _tile_loadd(1, q + b * BLOCK, x->stride);
-        _tile_loadd(2, w + b * BLOCK * WIDE, 4 * WIDE);
-        _tile_dpbssd(0, 1, 2);
-        _tile_stored(0, whole[b % 2], sizeof(ints)); /* the next one need not wait until this has been read */
+    for (int64_t b = 0; b < blocks + BETWEEN; b++) {
+        if (b < blocks) {
+            _tile_zero(0);
+            _tile_loadd(1, q + b * N * BLOCK, BLOCK);
+            _tile_loadd(2, w + b * BLOCK * WIDE, 4 * WIDE);
+            _tile_dpbssd(0, 1, 2);
+            _tile_stored(0, whole[b % (BETWEEN * 2)], sizeof(ints));
+        }
+        if (b < BETWEEN) continue;
+        const ints *stored = whole[(b - BETWEEN) % (BETWEEN * 2)];
         UNROLLED
-        for (int k = 0; k < tokens; k++) sums[k] += __builtin_convertvector(whole[b % 2][k], floats) * scale[k * blocks + b];
+        for (int k = 0; k < tokens; k++) sums[k] += __builtin_convertvector(stored[k], floats) * scale[k];
+        scale += N;
     }
     UNROLLED
-    for (int k = 0; k < tokens; k++) finish(m, sums[k], o, y + (n + k) * stride, adds);
+    for (int k = 0; k < tokens; k++) finish(&m, sums[k], o, y + (n + k) * stride, adds);
 }
 
 static void shape_tiles(int tokens) {
@@ -261,19 +275,20 @@ INLINE int64_t tiles_of(const Matrix *m) { return (m->out + WIDE - 1) / WIDE; }
 
 /* Row n of what goes into a product of int8: bytes, with a scale for each block. */
 static void quantize(const Inputs *x, int64_t n, int64_t width) {
-    const int64_t in = filled_up(width, BLOCK), blocks = x->stride / BLOCK;
+    const int64_t in = filled_up(width, BLOCK);
     memset(x->f + n * x->stride + width, 0, (in - width) * sizeof(float));
     for (int64_t i = 0; i < in; i += BLOCK) {
         const float *f = x->f + n * x->stride + i;
-        int8_t *q = x->q + n * x->stride + i;
+        const int64_t place = i / BLOCK * x->N + n;
+        int8_t *q = x->q + place * BLOCK;
         float most = 0;
         int32_t sum = 0;
 #pragma omp simd reduction(max : most)
         for (int k = 0; k < BLOCK; k++) most = fabsf(f[k]) > most ? fabsf(f[k]) : most;
         const float back = most > 0 ? 127.0f / most : 0.0f;
         for (int k = 0; k < BLOCK; k++) sum += q[k] = (int8_t)(int32_t)rintf(f[k] * back);
-        x->scale[n * blocks + i / BLOCK] = most / 127.0f;
-        x->shift[n * blocks + i / BLOCK] = -OFFSET * sum;
+        x->scale[place] = most / 127.0f;
+        x->shift[place] = -OFFSET * sum;
     }
 }
 
@@ -312,22 +327,37 @@ static void remember(const Model *m, const Layer *l, float *qkv, int64_t group, 
     for (int64_t i = 0; i < D; i++) v[(i / WIDE * room + position) * WIDE + i % WIDE] = value[i];
 }
 
-/* softmax(q k) v over S positions, of the G heads that share keys and values. */
-static void attend(float *q, const float *k, const float *v, int64_t G, int64_t S, int64_t D, int64_t room, float *scores, float *y) {
-    const Matrix keys = {k, 0, 0, S, D, D}, values = {v, 0, 0, D, S, room};
-    const Inputs queries = {q, 0, 0, 0, D}, shares = {scores, 0, 0, 0, room};
-    multiply(&keys, 0, &queries, G, 0, tiles_of(&keys), scores, room, 0);
-    for (int64_t g = 0; g < G; g++) {
-        float most = -INFINITY, total = 0, *row = scores + g * room;
+/* How many tokens from n on follow each other in one row, of those that are looked at together at the most. */
+INLINE int64_t in_a_row(const int64_t *rows, const int64_t *at, int64_t n, int64_t N, int64_t most) {
+    int64_t count = 1;
+    while (count < most && n + count < N && rows[n + count] == rows[n] && at[n + count] == at[n] + count) count++;
+    return count;
+}
+
+/* softmax(q k) v of some tokens that follow each other, for the G heads that share keys and values: the first looks at S
+ * positions, each other at one more than the one before. Query t, g lies at q + t * q_stride + g * D, and so does y. */
+static void attend(const float *q, int64_t q_stride, const float *k, const float *v, int64_t tokens, int64_t G, int64_t S,
+                   int64_t D, int64_t room, float *own, float *y, int64_t y_stride) {
+    const int64_t count = tokens * G, last = S + tokens - 1;
+    float *together = own, *scores = together + count * D;
+    const Matrix keys = {k, 0, 0, last, D, D}, values = {v, 0, 0, D, last, room};
+    const Inputs queries = {together, 0, 0, 0, D, count}, shares = {scores, 0, 0, 0, room, count};
+    for (int64_t t = 0; t < tokens; t++) memcpy(together + t * G * D, q + t * q_stride, G * D * sizeof(float));
+    multiply(&keys, 0, &queries, count, 0, tiles_of(&keys), scores, room, 0);
+    for (int64_t n = 0; n < count; n++) {
+        const int64_t seen = S + n / G;
+        float most = -INFINITY, total = 0, *row = scores + n * room;
 #pragma omp simd reduction(max : most)
-        for (int64_t s = 0; s < S; s++) most = row[s] > most ? row[s] : most;
-        for (int64_t s = 0; s < S; s++) row[s] = exponential(row[s] - most);
+        for (int64_t s = 0; s < seen; s++) most = row[s] > most ? row[s] : most;
+        for (int64_t s = 0; s < seen; s++) row[s] = exponential(row[s] - most);
 #pragma omp simd reduction(+ : total)
-        for (int64_t s = 0; s < S; s++) total += row[s];
+        for (int64_t s = 0; s < seen; s++) total += row[s];
         const float whole = 1.0f / total;
-        for (int64_t s = 0; s < S; s++) row[s] *= whole;
+        for (int64_t s = 0; s < seen; s++) row[s] *= whole;
+        for (int64_t s = seen; s < last; s++) row[s] = 0; /* what comes later adds nothing: not a bit */
     }
-    multiply(&values, 0, &shares, G, 0, tiles_of(&values), y, D, 0);
+    multiply(&values, 0, &shares, count, 0, tiles_of(&values), together, D, 0);
+    for (int64_t t = 0; t < tokens; t++) memcpy(y + t * y_stride, together + t * G * D, G * D * sizeof(float));
 }
 
 /* --- all of it ---------------------------------------------------------------------------------------------------- */
@@ -342,15 +372,18 @@ static int64_t inputs_floats(const Model *m, int64_t N) { return N * widest(m) *
 static Inputs inputs_at(const Model *m, int64_t N, float *memory) {
     const int64_t wide = widest(m), all = N * wide;
     float *scale = memory + all + all / 4;
-    return (Inputs){memory, (int8_t *)(memory + all), scale, (int32_t *)(scale + all / BLOCK), wide};
+    return (Inputs){memory, (int8_t *)(memory + all), scale, (int32_t *)(scale + all / BLOCK), wide, N};
 }
 
-static int64_t own_floats(const Model *m) { return inputs_floats(m, 1) + m->H / m->K * filled_up(m->positions, WIDE) + WIDE; }
+static int64_t own_floats(const Model *m, int64_t N) {
+    const int64_t G = m->H / m->K, queries = least(N, QUERIES_OF(G)) * G;
+    return inputs_floats(m, 1) + queries * (m->D + filled_up(m->positions, WIDE)) + WIDE;
+}
 
 /* Floats of room that `advance` asks for: shared by its threads, then for each of them. */
 int64_t room(const Model *m, int64_t N) {
     const int64_t shared = N * (m->C + (m->H + 2 * m->K) * m->D + m->H * m->D + 2 * m->F) + inputs_floats(m, N);
-    return shared + m->threads * own_floats(m);
+    return shared + m->threads * own_floats(m, N);
 }
 
 /* Put N tokens through the model. `cache` has for each layer, row and key/value head its keys [positions/16][D][16] and its
@@ -379,7 +412,7 @@ void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows,
 #define READY if (!alone) { WAIT }
 #define SHARE(matrix) tiles_of(matrix) * me / all, tiles_of(matrix) * (me + 1) / all
 #define HEADS(unit) for (int64_t unit = me; unit < N * K; unit += all)
-        float *mine = own + me * own_floats(m), *scores = mine + inputs_floats(m, 1);
+        float *mine = own + me * own_floats(m, N), *of_heads = mine + inputs_floats(m, 1);
         const Inputs in = alone ? inputs_at(m, 1, mine) : inputs_at(m, N, together);
         for (int64_t n = me; n < N; n += all) memcpy(x + n * C, m->embedding + ids[n] * C, C * sizeof(float));
         WAIT
@@ -399,10 +432,13 @@ void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows,
                 remember(m, l, qkv + unit / K * W, unit % K, at[unit / K], k, k + head_keys, cache_positions);
             }
             READY /* tokens of one pass may look at each other; alone, a thread has what it needs */
-            HEADS(unit) {
-                const int64_t n = unit / K, h = unit % K * G;
-                const float *k = of_layer + (rows[n] * K + unit % K) * head_floats;
-                attend(qkv + n * W + h * D, k, k + head_keys, G, at[n] + 1, D, cache_positions, scores, gathered + (n * H + h) * D);
+            for (int64_t n = 0, unit = 0, tokens; n < N; n += tokens) {
+                tokens = in_a_row(rows, at, n, N, QUERIES_OF(G));
+                for (int64_t group = 0; group < K; group++, unit++) {
+                    if (unit % all != me) continue;
+                    const float *k = of_layer + (rows[n] * K + group) * head_floats, *q = qkv + n * W + group * G * D;
+                    attend(q, W, k, k + head_keys, tokens, G, at[n] + 1, D, cache_positions, of_heads, gathered + (n * H + group * G) * D, H * D);
+                }
             }
             WAIT
             EACH_TOKEN(N) {

@@ -20,8 +20,8 @@ from dozero.model.transformer import Block, Transformer, rope_tables
 from dozero.settings import ModelConfig
 
 PRECISIONS = ("float32", "int8")
-TOKENS_AT_ONCE = 128
-WIDE, BLOCK = 16, 32
+TOKENS_AT_ONCE = 256
+WIDE, BLOCK = 16, 64
 """Outputs of a tile, and int8 inputs that share a scale, as decoder.c has them."""
 SMALL_BYTES = 3_000_000
 """Below so many bytes of weights a second thread costs more waiting than it saves work."""
