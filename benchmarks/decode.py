@@ -242,11 +242,15 @@ def _smol_folder() -> Path:
         tie_embeddings=True, rope_theta=100000.0, norm_eps=1e-5,
     )  # fmt: skip
     file = find_gguf()
-    return _written(shape, 49152, load_in_transformers(file)[0].state_dict() if file else None)
+    weights = load_in_transformers(file)[0].state_dict() if file else None
+    return _written(shape, 49152, weights, in_bfloat16=True)
 
 
-def _written(config: Any, vocab_size: int, weights: dict[str, Any] | None) -> Path:
-    """Write a model of these or random weights, with a byte-level tokenizer of its size that stands in for its own."""
+def _written(config: Any, vocab_size: int, weights: dict[str, Any] | None, *, in_bfloat16: bool = False) -> Path:
+    """Write a model of these or random weights, with a byte-level tokenizer of its size that stands in for its own.
+
+    Rounded to bfloat16, as SmolLM2 was published: what transformers then computes in it are the same weights as ours.
+    """
     import torch
 
     from dozero.model.hf import write_model_files
@@ -261,7 +265,8 @@ def _written(config: Any, vocab_size: int, weights: dict[str, Any] | None) -> Pa
     with torch.no_grad():
         for name, p in model.named_parameters():
             random = torch.randn(p.shape, generator=noise) * (p.shape[1] ** -0.5 if p.ndim == 2 else 1)
-            p.copy_(weights[name] if weights else random)
+            value = weights[name] if weights else random
+            p.copy_(value.bfloat16() if in_bfloat16 else value)
     folder = Path(tempfile.mkdtemp(prefix="dozero-decode-"))
     write_model_files(model, tokenizer, folder)
     return folder
