@@ -11,6 +11,8 @@ FLOAT32_BYTES = 4
 ID_BYTES = 8
 WRITTEN_OUT_POSITIONS = 256
 """Up to here the kernel "auto" writes attention out, on a CPU."""
+LOSS_AT_ONCE = 2**18
+"""Logits that the loss takes at once on a CPU, so that what it computes of them stays in a cache."""
 HEAP_SHARE = 0.75
 """Freed blocks that no other one fits, at most, as a share of those in use: a bound, from measurements (JOURNAL.md)."""
 
@@ -28,8 +30,8 @@ class SavedBytes:
     mask_bytes: int
     """Which position may look at which: kept by the library's kernel, and for blocks that are computed again."""
     head_copy_bytes: int
-    log_probabilities_bytes: int
-    """Of every token of the vocabulary at every position, in fp32."""
+    logit_gradient_bytes: int
+    """Of every token of the vocabulary at every position; the loss has it from its forward pass."""
     entrance_bytes: int
     """What goes into a block: all that is kept of one whose inner values are computed again."""
 
@@ -49,10 +51,10 @@ def saved_bytes(config: ModelConfig, vocab_size: int, rows: int, element_bytes: 
     return SavedBytes(
         block_bytes=N * (low * _kept_numbers(config, kernel) + FLOAT32_BYTES * _kept_scales(config, kernel)),
         block_copies_bytes=low * (matrices if copied else C * D * heads) + FLOAT32_BYTES * scales,
-        ends_bytes=low * (2 * N * C + 2 * T * D + D * D) + FLOAT32_BYTES * N + 2 * ID_BYTES * N,
+        ends_bytes=low * (2 * N * C + 2 * T * D + D * D) + FLOAT32_BYTES * N + ID_BYTES * N,
         mask_bytes=low * rows * T * T,
         head_copy_bytes=low * C * vocab_size * copied,
-        log_probabilities_bytes=FLOAT32_BYTES * N * vocab_size,
+        logit_gradient_bytes=low * N * vocab_size,
         entrance_bytes=low * N * C,
     )
 
@@ -88,7 +90,7 @@ class TrainingMemory:
     activations_bytes: int
     """What the forward pass keeps for the backward pass, copies of the weights included."""
     logits_bytes: int
-    """Logits, their log-probabilities and the gradients of both."""
+    """Logits and their gradients, and what the loss computes of a portion of them."""
     update_bytes: int
     """What an update computes on its way."""
     look_bytes: int
@@ -119,7 +121,9 @@ def training_memory(config: RunConfig, vocab_size: int, element_bytes: int, kern
     mask = saved.mask_bytes if again or not is_written_out(model, kernel) else 0
     ends = saved.ends_bytes + saved.head_copy_bytes + mask
     logits = rows * model.max_seq_len * vocab_size * element_bytes
-    loss = logits + 3 * saved.log_probabilities_bytes
+    copies = 1 + (element_bytes < FLOAT32_BYTES)
+    portion = FLOAT32_BYTES * copies * min(LOSS_AT_ONCE, rows * model.max_seq_len * vocab_size)
+    loss = logits + saved.logit_gradient_bytes + portion
     weights, state = FLOAT32_BYTES * cost.params, _state_bytes(model, cost)
     before = weights if rows < config.rows_per_step else 0  # gradients of the portions before
     look = weights if config.train.observe_every else 0
