@@ -11,7 +11,7 @@ FLOAT32_BYTES = 4
 ID_BYTES = 8
 WRITTEN_OUT_POSITIONS = 256
 """Up to here the kernel "auto" writes attention out, on a CPU."""
-LOSS_AT_ONCE = 2**18
+LOSS_AT_ONCE = 2**20
 """Logits that the loss takes at once on a CPU, so that what it computes of them stays in a cache."""
 HEAP_SHARE = 0.75
 """Freed blocks that no other one fits, at most, as a share of those in use: a bound, from measurements (JOURNAL.md)."""
