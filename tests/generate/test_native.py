@@ -129,6 +129,29 @@ def test_a_row_that_is_left_out_and_guesses_that_fail_leave_the_others_as_they_w
     torch.testing.assert_close(logits, full(model, [[7, 8, 9, 5, 1], [7, 8, 9, 5, 2]])[:, -1], rtol=1e-4, atol=1e-4)
 
 
+def test_weights_trained_in_bfloat16_are_kept_as_such_with_the_same_bits(monkeypatch):
+    model, ids = random_model(d_model=40, head_dim=6, d_ff=34), torch.arange(1, 31)[None] % V
+    rough = make_decoder(model)
+    for p in model.parameters():
+        p.data = p.data.bfloat16().float()
+    halves = make_decoder(model)
+    assert 2 * halves.weight_bytes == rough.weight_bytes
+    monkeypatch.setattr(native, "are_halves", lambda weights: False)
+    floats = make_decoder(model)
+    assert floats.weight_bytes == rough.weight_bytes
+    for cut in (1, 3, 29):
+        for logits in zip(*(written_in_two(decoder, ids, cut) for decoder in (halves, floats)), strict=True):
+            assert torch.equal(*logits)
+    torch.testing.assert_close(
+        written_in_two(halves, ids, 9)[1][0], full(model, ids.tolist())[0, 9:], rtol=1e-4, atol=1e-4
+    )
+
+
+def written_in_two(decoder, ids, cut):
+    cache, first = decoder.prefill(ids[:, :cut], CONTEXT)
+    return first, decoder.advance(ids[:, cut:], cache)
+
+
 # --- int8 -------------------------------------------------------------------------------------------------------------
 
 

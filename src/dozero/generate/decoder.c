@@ -23,6 +23,9 @@
 #include <omp.h>
 #endif
 
+/* What weights are kept as. Halves are floats without their lower 16 bits: of numbers that have none, with nothing lost. */
+enum { FLOATS, BYTES, HALVES };
+
 #define UNROLLED _Pragma("GCC unroll 16")
 #define INLINE static inline __attribute__((always_inline))
 #define WIDE 16
@@ -38,11 +41,11 @@ enum { FLOAT_TILES = 1, FLOAT_TILES_OF_MANY = 1, BYTE_TILES = 1 };
 #endif
 
 typedef float floats __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t ints __attribute__((vector_size(64), aligned(4)));
+typedef int32_t ints __attribute__((vector_size(64), aligned(4), may_alias));
 typedef struct { const void *weight; const float *scale, *bias; int64_t out, in, room; } Matrix; /* room: inputs of a tile */
 typedef struct { const float *norm, *q_norm, *k_norm, *mlp_norm; Matrix qkv, o, gate_up, down; } Layer;
 typedef struct {
-    int64_t C, H, K, D, F, V, L, is_int8, positions, threads;
+    int64_t C, H, K, D, F, V, L, form, positions, threads;
     float eps, unused;
     const float *embedding, *final_norm, *cos, *sin;
     Matrix head;
@@ -57,6 +60,13 @@ INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 INLINE int64_t filled_up(int64_t n, int64_t size) { return (n + size - 1) / size * size; }
 
 INLINE floats load(const float *p) { return *(const floats *)p; }
+
+/* The first or second of the halves that stand in pairs. */
+INLINE floats widen(const char *p, int second) {
+    const ints pairs = *(const ints *)p;
+    if (second) return (floats)(pairs & (int32_t)0xffff0000);
+    return (floats)(pairs << 16);
+}
 
 INLINE void store(float *p, floats a) { *(floats *)p = a; }
 
@@ -83,15 +93,24 @@ INLINE float exponential(float x) {
 
 /* The sums of `tiles` tiles for `tokens` tokens, side by side in registers: both numbers are known to the compiler. While many
  * tokens go through, eight by eight, each of the eights fetches another of the tiles that come next. */
-INLINE void sum_floats(floats *sums, const float *w, int64_t tile, const Inputs *x, int64_t n, int64_t in, int tiles, int tokens) {
-    const float *from = x->f + n * x->stride, *next = w + (tiles + n / TOKENS % tiles) * tile;
-    for (int64_t i = 0; i < in; i++) {
-        if (tokens > 4) __builtin_prefetch(next + i * WIDE, 0, 2);
+INLINE void sum_floats(floats *sums, int form, const char *w, int64_t tile, const Inputs *x, int64_t n, int64_t in, int tiles, int tokens) {
+    const int together = form == HALVES ? 2 : 1, size = WIDE * 4 / together;
+    const float *from = x->f + n * x->stride;
+    const char *next = w + (tiles + n / TOKENS % tiles) * tile * size;
+    for (int64_t i = 0; i < in; i += together) {
+        if (tokens > 4) __builtin_prefetch(next + i * size, 0, 2);
         UNROLLED
-        for (int t = 0; t < tiles; t++) {
-            const floats v = load(w + t * tile + i * WIDE);
+        for (int second = 0; second < together; second++) {
+            floats v[FLOAT_TILES];
             UNROLLED
-            for (int k = 0; k < tokens; k++) sums[t * TOKENS + k] += v * from[k * x->stride + i];
+            for (int t = 0; t < tiles; t++) {
+                const char *at = w + (t * tile + i) * size;
+                v[t] = form == HALVES ? widen(at, second) : load((const float *)at);
+            }
+            UNROLLED
+            for (int k = 0; k < tokens; k++)
+                UNROLLED
+                for (int t = 0; t < tiles; t++) sums[t * TOKENS + k] += v[t] * from[k * x->stride + i + second];
         }
     }
 }
@@ -167,15 +186,14 @@ INLINE void finish(const Matrix *m, floats all, int64_t tile, float *y, int adds
 }
 
 /* The outputs of tiles from..from+tiles of a matrix for tokens n..n+tokens; y has `stride` floats for each token. */
-INLINE void put(const Matrix *m, int is_int8, const Inputs *x, int64_t n, int64_t from, float *y, int64_t stride, int adds, int tiles, int tokens) {
+INLINE void put(const Matrix *m, int form, const Inputs *x, int64_t n, int64_t from, float *y, int64_t stride, int adds, int tiles, int tokens) {
     floats sums[FLOAT_TILES * TOKENS];
-    const int64_t tile = m->room * WIDE;
     UNROLLED
     for (int k = 0; k < FLOAT_TILES * TOKENS; k++) sums[k] = (floats){0};
-    if (is_int8)
-        sum_bytes(sums, (const int8_t *)m->weight + from * tile, tile, x, n, m->room, tiles, tokens);
+    if (form == BYTES)
+        sum_bytes(sums, (const int8_t *)m->weight + from * m->room * WIDE, m->room * WIDE, x, n, m->room, tiles, tokens);
     else
-        sum_floats(sums, (const float *)m->weight + from * tile, tile, x, n, m->in, tiles, tokens);
+        sum_floats(sums, form, (const char *)m->weight + from * m->room * WIDE * (form == HALVES ? 2 : 4), m->room, x, n, m->in, tiles, tokens);
     UNROLLED
     for (int k = 0; k < tokens; k++)
         UNROLLED
@@ -242,32 +260,31 @@ static void multiply_by_tiles(const Matrix *m, const Inputs *x, int64_t N, int64
 }
 #endif
 
-/* The outputs of tiles from..to for all N tokens. */
-static void multiply(const Matrix *m, int is_int8, const Inputs *x, int64_t N, int64_t from, int64_t to, float *y, int64_t stride, int adds) {
-#define CASE(tiles, tokens) case tokens: put(m, is_int8, x, n, o, y, stride, adds, tiles, tokens); break;
-#define FEW(tiles) for (int64_t n = 0; n < N; n += 4) switch (least(4, N - n)) { \
-        CASE(tiles, 1) CASE(tiles, 2) CASE(tiles, 3) CASE(tiles, 4) }
-#define MANY_AT_ONCE(tiles) for (int64_t n = 0; n < N; n += TOKENS) switch (least(TOKENS, N - n)) { \
-        CASE(tiles, 1) CASE(tiles, 2) CASE(tiles, 3) CASE(tiles, 4) CASE(tiles, 5) CASE(tiles, 6) CASE(tiles, 7) CASE(tiles, 8) }
+/* The outputs of tiles from..to for all N tokens. Each `put` here is compiled for itself, which takes a second or two: hence
+ * powers of two of tokens, and no copies of this function for one use or another. */
+__attribute__((noinline, noclone))
+static void multiply(const Matrix *m, int form, const Inputs *x, int64_t N, int64_t from, int64_t to, float *y, int64_t stride, int adds) {
+#define BY(form, tiles, tokens) for (; n + tokens <= N; n += tokens) put(m, form, x, n, o, y, stride, adds, tiles, tokens);
+#define FEW(form, tiles) { int64_t n = 0; BY(form, tiles, 4) BY(form, tiles, 2) BY(form, tiles, 1) }
+#define MANY_AT_ONCE(form, tiles) { int64_t n = 0; BY(form, tiles, 8) BY(form, tiles, 4) BY(form, tiles, 2) BY(form, tiles, 1) }
+#define FLOATS_OR_HALVES(form) \
+        if (N > 4) for (; o + FLOAT_TILES_OF_MANY <= to; o += FLOAT_TILES_OF_MANY) MANY_AT_ONCE(form, FLOAT_TILES_OF_MANY) \
+        else for (; o + FLOAT_TILES <= to; o += FLOAT_TILES) FEW(form, FLOAT_TILES) \
+        for (; o < to; o++) MANY_AT_ONCE(form, 1)
 #ifdef __AMX_INT8__
-    if (is_int8 && N >= WORTH_TILES && has_tiles()) {
+    if (form == BYTES && N >= WORTH_TILES && has_tiles()) {
         multiply_by_tiles(m, x, N, from, to, y, stride, adds);
         return;
     }
 #endif
     int64_t o = from;
-    if (is_int8) {
-        is_int8 = 1; /* known to the compiler from here on */
-        for (; o + BYTE_TILES <= to; o += BYTE_TILES) FEW(BYTE_TILES)
-        for (; o < to; o++) FEW(1)
-    } else if (N > 4) {
-        is_int8 = 0;
-        for (; o + FLOAT_TILES_OF_MANY <= to; o += FLOAT_TILES_OF_MANY) MANY_AT_ONCE(FLOAT_TILES_OF_MANY)
-        for (; o < to; o++) MANY_AT_ONCE(1)
+    if (form == BYTES) {
+        for (; o + BYTE_TILES <= to; o += BYTE_TILES) FEW(BYTES, BYTE_TILES)
+        for (; o < to; o++) FEW(BYTES, 1)
+    } else if (form == HALVES) {
+        FLOATS_OR_HALVES(HALVES)
     } else {
-        is_int8 = 0;
-        for (; o + FLOAT_TILES <= to; o += FLOAT_TILES) FEW(FLOAT_TILES)
-        for (; o < to; o++) FEW(1)
+        FLOATS_OR_HALVES(FLOATS)
     }
 }
 
@@ -334,30 +351,40 @@ INLINE int64_t in_a_row(const int64_t *rows, const int64_t *at, int64_t n, int64
     return count;
 }
 
+/* Turn the first `seen` scores of a row to weights, with zeros after them up to `last` and the end of a vector; return what
+ * makes their sum 1. */
+static float weigh(float *row, int64_t seen, int64_t last) {
+    const int64_t wide = filled_up(seen, WIDE); /* whole vectors: a rest of single numbers takes longer than all of a short row */
+    float most = -INFINITY, total = 0;
+    for (int64_t s = seen; s < wide; s++) row[s] = -INFINITY;
+#pragma omp simd reduction(max : most)
+    for (int64_t s = 0; s < wide; s++) most = row[s] > most ? row[s] : most;
+#pragma omp simd reduction(+ : total)
+    for (int64_t s = 0; s < wide; s++) total += row[s] = exponential(row[s] - most);
+    for (int64_t s = seen; s < wide || s < last; s++) row[s] = 0; /* what comes later adds nothing, not a bit */
+    return 1.0f / total;
+}
+
+/* Room for the scores of a query: not a power of two, whose rows would all lie in the same few lines of the L1 cache. */
+INLINE int64_t score_floats(int64_t positions) { return filled_up(positions, 2 * WIDE) + WIDE; }
+
 /* softmax(q k) v of some tokens that follow each other, for the G heads that share keys and values: the first looks at S
  * positions, each other at one more than the one before. Query t, g lies at q + t * q_stride + g * D, and so does y. */
 static void attend(const float *q, int64_t q_stride, const float *k, const float *v, int64_t tokens, int64_t G, int64_t S,
                    int64_t D, int64_t room, float *own, float *y, int64_t y_stride) {
-    const int64_t count = tokens * G, last = S + tokens - 1;
+    const int64_t count = tokens * G, last = S + tokens - 1, apart = score_floats(room);
     float *together = own, *scores = together + count * D;
     const Matrix keys = {k, 0, 0, last, D, D}, values = {v, 0, 0, D, last, room};
-    const Inputs queries = {together, 0, 0, 0, D, count}, shares = {scores, 0, 0, 0, room, count};
+    const Inputs queries = {together, 0, 0, 0, D, count}, weights = {scores, 0, 0, 0, apart, count};
     for (int64_t t = 0; t < tokens; t++) memcpy(together + t * G * D, q + t * q_stride, G * D * sizeof(float));
-    multiply(&keys, 0, &queries, count, 0, tiles_of(&keys), scores, room, 0);
+    multiply(&keys, FLOATS, &queries, count, 0, tiles_of(&keys), scores, apart, 0);
+    float *whole = scores + count * apart;
+    for (int64_t n = 0; n < count; n++) whole[n] = weigh(scores + n * apart, S + n / G, last);
+    multiply(&values, FLOATS, &weights, count, 0, tiles_of(&values), together, D, 0);
     for (int64_t n = 0; n < count; n++) {
-        const int64_t seen = S + n / G;
-        float most = -INFINITY, total = 0, *row = scores + n * room;
-#pragma omp simd reduction(max : most)
-        for (int64_t s = 0; s < seen; s++) most = row[s] > most ? row[s] : most;
-        for (int64_t s = 0; s < seen; s++) row[s] = exponential(row[s] - most);
-#pragma omp simd reduction(+ : total)
-        for (int64_t s = 0; s < seen; s++) total += row[s];
-        const float whole = 1.0f / total;
-        for (int64_t s = 0; s < seen; s++) row[s] *= whole;
-        for (int64_t s = seen; s < last; s++) row[s] = 0; /* what comes later adds nothing: not a bit */
+        float *to = y + n / G * y_stride + n % G * D;
+        for (int64_t i = 0; i < D; i++) to[i] = together[n * D + i] * whole[n];
     }
-    multiply(&values, 0, &shares, count, 0, tiles_of(&values), together, D, 0);
-    for (int64_t t = 0; t < tokens; t++) memcpy(y + t * y_stride, together + t * G * D, G * D * sizeof(float));
 }
 
 /* --- all of it ---------------------------------------------------------------------------------------------------- */
@@ -377,7 +404,7 @@ static Inputs inputs_at(const Model *m, int64_t N, float *memory) {
 
 static int64_t own_floats(const Model *m, int64_t N) {
     const int64_t G = m->H / m->K, queries = least(N, QUERIES_OF(G)) * G;
-    return inputs_floats(m, 1) + queries * (m->D + filled_up(m->positions, WIDE)) + WIDE;
+    return inputs_floats(m, 1) + queries * (m->D + score_floats(m->positions) + 1) + WIDE;
 }
 
 /* Floats of room that `advance` asks for: shared by its threads, then for each of them. */
@@ -393,7 +420,7 @@ void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows,
              int64_t cache_rows, int64_t cache_positions, int64_t wanted_count, const int64_t *wanted, float *logits, float *memory) {
     const int64_t C = m->C, H = m->H, K = m->K, D = m->D, F = m->F, W = (H + 2 * K) * D, G = H / K;
     const int64_t head_keys = cache_positions * D, head_floats = head_keys + cache_positions * filled_up(D, WIDE);
-    const int is_int8 = (int)m->is_int8, alone = N == 1;
+    const int form = (int)m->form, is_int8 = form == BYTES, alone = N == 1;
     float *x = memory, *qkv = x + N * C, *gathered = qkv + N * W, *gate_up = gathered + N * H * D;
     float *together = gate_up + N * 2 * F, *own = together + inputs_floats(m, N);
 #ifdef _OPENMP
@@ -411,7 +438,11 @@ void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows,
 #define EACH_TOKEN(count) for (int64_t n = alone ? 0 : me; n < (count); n += alone ? 1 : all)
 #define READY if (!alone) { WAIT }
 #define SHARE(matrix) tiles_of(matrix) * me / all, tiles_of(matrix) * (me + 1) / all
-#define HEADS(unit) for (int64_t unit = me; unit < N * K; unit += all)
+/* Tokens that follow each other, and a group of heads: the same thread sees to them each time. */
+#define HEADS(n, tokens, group) \
+    for (int64_t n = 0, unit = 0, tokens; n < N; n += tokens) \
+        for (int64_t group = (tokens = in_a_row(rows, at, n, N, QUERIES_OF(G)), 0); group < K; group++, unit++) \
+            if (unit % all == me)
         float *mine = own + me * own_floats(m, N), *of_heads = mine + inputs_floats(m, 1);
         const Inputs in = alone ? inputs_at(m, 1, mine) : inputs_at(m, N, together);
         for (int64_t n = me; n < N; n += all) memcpy(x + n * C, m->embedding + ids[n] * C, C * sizeof(float));
@@ -425,20 +456,16 @@ void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows,
                 if (is_int8) quantize(&in, n, C);
             }
             READY
-            multiply(&l->qkv, is_int8, &in, N, SHARE(&l->qkv), qkv, W, 0);
+            multiply(&l->qkv, form, &in, N, SHARE(&l->qkv), qkv, W, 0);
             WAIT
-            HEADS(unit) {
-                float *k = of_layer + (rows[unit / K] * K + unit % K) * head_floats;
-                remember(m, l, qkv + unit / K * W, unit % K, at[unit / K], k, k + head_keys, cache_positions);
+            HEADS(n, tokens, group) {
+                float *k = of_layer + (rows[n] * K + group) * head_floats;
+                for (int64_t t = n; t < n + tokens; t++) remember(m, l, qkv + t * W, group, at[t], k, k + head_keys, cache_positions);
             }
             READY /* tokens of one pass may look at each other; alone, a thread has what it needs */
-            for (int64_t n = 0, unit = 0, tokens; n < N; n += tokens) {
-                tokens = in_a_row(rows, at, n, N, QUERIES_OF(G));
-                for (int64_t group = 0; group < K; group++, unit++) {
-                    if (unit % all != me) continue;
-                    const float *k = of_layer + (rows[n] * K + group) * head_floats, *q = qkv + n * W + group * G * D;
-                    attend(q, W, k, k + head_keys, tokens, G, at[n] + 1, D, cache_positions, of_heads, gathered + (n * H + group * G) * D, H * D);
-                }
+            HEADS(n, tokens, group) {
+                const float *k = of_layer + (rows[n] * K + group) * head_floats, *q = qkv + n * W + group * G * D;
+                attend(q, W, k, k + head_keys, tokens, G, at[n] + 1, D, cache_positions, of_heads, gathered + (n * H + group * G) * D, H * D);
             }
             WAIT
             EACH_TOKEN(N) {
@@ -446,14 +473,14 @@ void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows,
                 if (is_int8) quantize(&in, n, H * D);
             }
             READY
-            multiply(&l->o, is_int8, &in, N, SHARE(&l->o), x, C, 1);
+            multiply(&l->o, form, &in, N, SHARE(&l->o), x, C, 1);
             WAIT
             EACH_TOKEN(N) {
                 normalize(in.f + n * in.stride, x + n * C, l->mlp_norm, C, m->eps);
                 if (is_int8) quantize(&in, n, C);
             }
             READY
-            multiply(&l->gate_up, is_int8, &in, N, SHARE(&l->gate_up), gate_up, 2 * F, 0);
+            multiply(&l->gate_up, form, &in, N, SHARE(&l->gate_up), gate_up, 2 * F, 0);
             WAIT
             EACH_TOKEN(N) {
                 const float *gate = gate_up + n * 2 * F, *up = gate + F;
@@ -462,7 +489,7 @@ void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows,
                 if (is_int8) quantize(&in, n, F);
             }
             READY
-            multiply(&l->down, is_int8, &in, N, SHARE(&l->down), x, C, 1);
+            multiply(&l->down, form, &in, N, SHARE(&l->down), x, C, 1);
             WAIT
         }
         EACH_TOKEN(wanted_count) {
@@ -470,6 +497,6 @@ void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows,
             if (is_int8) quantize(&in, n, C);
         }
         READY
-        multiply(&m->head, is_int8, &in, wanted_count, SHARE(&m->head), logits, m->V, 0);
+        multiply(&m->head, form, &in, wanted_count, SHARE(&m->head), logits, m->V, 0);
     }
 }

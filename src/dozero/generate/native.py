@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -20,6 +20,8 @@ from dozero.model.transformer import Block, Transformer, rope_tables
 from dozero.settings import ModelConfig
 
 PRECISIONS = ("float32", "int8")
+FORMS = (torch.float32, torch.int8, torch.bfloat16)
+"""What weights are kept as, in the order of decoder.c."""
 TOKENS_AT_ONCE = 256
 WIDE, BLOCK = 16, 64
 """Outputs of a tile, and int8 inputs that share a scale, as decoder.c has them."""
@@ -38,16 +40,27 @@ def int8_rows(weight: Float[Tensor, "O I"]) -> tuple[Int[Tensor, "O I"], Float[T
 
 
 def in_tiles(weight: Tensor) -> Tensor:
-    """Return a matrix (O I) as decoder.c reads it: tiles of 16 outputs, in them one input (int8: four) after another.
+    """Return a matrix (O I) as decoder.c reads it: tiles of 16 outputs, in them one input after another (int8: four, bf16: two).
 
     >>> in_tiles(torch.arange(16.0)[:, None] + torch.tensor([0.0, 0.5])).shape
     torch.Size([1, 2, 16, 1])
     """
-    is_int8 = weight.dtype == torch.int8
+    block, together = {torch.int8: (BLOCK, 4), torch.bfloat16: (2, 2)}.get(weight.dtype, (1, 1))
     outputs, inputs = weight.shape
-    padded = torch.nn.functional.pad(weight, (0, -inputs % (BLOCK if is_int8 else 1), 0, -outputs % WIDE))
-    tiles = padded.view(padded.shape[0] // WIDE, WIDE, -1, 4 if is_int8 else 1)
+    padded = torch.nn.functional.pad(weight, (0, -inputs % block, 0, -outputs % WIDE))
+    tiles = padded.view(padded.shape[0] // WIDE, WIDE, -1, together)
     return tiles.transpose(1, 2).contiguous()
+
+
+def are_halves(weights: Iterable[Float[Tensor, "O I"]]) -> bool:
+    """Return whether matrices can be kept as bfloat16, in pairs of inputs, with none of their numbers changed.
+
+    Models trained in bfloat16 are then read in half the time.
+
+    >>> are_halves([torch.tensor([[0.5, 3.0]])]), are_halves([torch.tensor([[0.1, 3.0]])])
+    (True, False)
+    """
+    return all(w.shape[1] % 2 == 0 and torch.equal(w.bfloat16().float(), w) for w in weights)
 
 
 def _filled_up(number: int, size: int) -> int:
@@ -163,8 +176,9 @@ def make_decoder(model: Transformer, precision: str = "float32") -> Decoder | No
     if library is None:
         return None
     keeps: list[object] = []
-    is_int8 = precision == "int8"
     config, layers = model.config, b""
+    weights = (layer.weight.detach().float().cpu() for layer in model.modules() if isinstance(layer, torch.nn.Linear))
+    dtype = torch.int8 if precision == "int8" else torch.bfloat16 if are_halves(weights) else torch.float32
     read_bytes = 0
 
     def vector(tensor: Tensor | None) -> int:
@@ -178,7 +192,7 @@ def make_decoder(model: Transformer, precision: str = "float32") -> Decoder | No
         nonlocal read_bytes
         weight = torch.cat([linear.weight.detach().float().cpu() for linear in linears])
         bias = torch.cat([linear.bias.detach() for linear in linears]) if linears[0].bias is not None else None
-        values, scale = int8_rows(weight) if is_int8 else (weight, None)
+        values, scale = int8_rows(weight) if dtype == torch.int8 else (weight.to(dtype), None)
         keeps.append(tiles := in_tiles(values))
         read_bytes += values.nbytes
         room = tiles.numel() // _filled_up(len(weight), WIDE)
@@ -201,7 +215,7 @@ def make_decoder(model: Transformer, precision: str = "float32") -> Decoder | No
     shape = (config.d_model, config.n_heads, config.n_kv_heads, config.head_dim, config.d_ff, model.vocab_size)
 
     def structure(threads: int) -> ctypes.Array[ctypes.c_char]:
-        numbers = (*shape, config.n_layers, int(is_int8), config.max_seq_len, threads)
+        numbers = (*shape, config.n_layers, FORMS.index(dtype), config.max_seq_len, threads)
         whole = struct.pack("@10q2f4P", *numbers, config.norm_eps, 0.0, *pointers)
         return ctypes.create_string_buffer(whole + head + struct.pack("@P", ctypes.addressof(table)))
 
