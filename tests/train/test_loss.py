@@ -48,6 +48,24 @@ def test_portions_of_a_step_sum_to_its_gradient(cuts):
     torch.testing.assert_close(sum(losses), next_token_loss(logits, targets, count))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("at_once", [1, 11, 12, 35, 2**20])
+def test_loss_and_gradient_are_those_of_cross_entropy_however_many_logits_are_taken_at_once(
+    at_once, dtype, monkeypatch
+):
+    monkeypatch.setattr("dozero.train.loss.LOSS_AT_ONCE", at_once)
+    logits, targets, count = example()
+    rounded = logits.detach().to(dtype).requires_grad_()
+    exact = rounded.detach().double().requires_grad_()
+    reference = F.cross_entropy(exact.flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
+    mine = next_token_loss(rounded, targets, count)
+    torch.testing.assert_close(mine.double(), reference, rtol=1e-6, atol=1e-6)
+    (expected,) = torch.autograd.grad(3 * reference, exact)  # of a loss that counts three times
+    (gradient,) = torch.autograd.grad(3 * mine, rounded)
+    assert gradient.dtype == dtype
+    torch.testing.assert_close(gradient, expected.to(dtype), rtol=2 * torch.finfo(dtype).eps, atol=1e-7)
+
+
 def test_padding_adds_nothing():
     logits, targets, count = example(padded=0)
     loss = next_token_loss(logits, targets, count)
