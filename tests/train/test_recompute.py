@@ -20,7 +20,7 @@ from pathlib import Path
 from dozero.device import Device
 from dozero.testing import tiny_config
 from dozero.train.learner import build_model
-settings = ("model.n_layers=12", "model.d_model=128", "model.d_ff=384", "model.n_heads=4", "model.n_kv_heads=4",
+settings = ("model.n_layers=48", "model.d_model=128", "model.d_ff=384", "model.n_heads=4", "model.n_kv_heads=4",
             "model.head_dim=32", "model.max_seq_len=256", "train.batch_tokens=2048")
 def peak_mb():
     if sys.platform != "linux":
@@ -31,7 +31,7 @@ torch.set_num_threads(1)
 config = tiny_config(*settings, f"train.checkpoint_activations={sys.argv[1]}")
 model = build_model(config, 64, Device("cpu", torch.float32, 1))
 before = peak_mb()
-model(torch.zeros(16, 256, dtype=torch.long)).float().logsumexp(-1).sum().backward()
+model(torch.zeros(4, 256, dtype=torch.long)).float().logsumexp(-1).sum().backward()
 print(peak_mb() - before)
 """
 
