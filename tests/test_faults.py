@@ -388,7 +388,7 @@ KILLED_AFTER_EVERY_STEP = """
 import os, signal, sys, traceback
 from pathlib import Path
 import torch
-from dozero.dataset.batch import pack_rows
+from dozero.dataset.rows import pack_rows
 from dozero.device import Device
 from dozero.testing import WORDS, tiny_config, tiny_dataset
 from dozero.train.events import Stepped

@@ -56,7 +56,8 @@ def main(settings: list[str], steps: int, *, returns_freed: bool) -> FewSteps:
     import numpy as np
 
     from dozero.config import load_config
-    from dozero.dataset.batch import batch_of_step, pack_rows
+    from dozero.dataset.batch import batch_of_step
+    from dozero.dataset.rows import pack_rows
     from dozero.dataset.stream import Collection, TokenStream
     from dozero.device import apply_device, pick_device
     from dozero.model.cost import model_cost, update_flops

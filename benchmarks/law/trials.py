@@ -15,7 +15,8 @@ from pathlib import Path
 from claims.corpora import write_corpus_workspace
 
 from dozero.config import load_config
-from dozero.dataset.batch import batch_of_step, pack_rows
+from dozero.dataset.batch import batch_of_step
+from dozero.dataset.rows import pack_rows
 from dozero.dataset.shards import Dataset
 from dozero.dataset.thin import thin_stream
 from dozero.device import apply_device, pick_device

@@ -17,7 +17,8 @@ __version__ = "0.1.0"
 _HOME = {
     "dozero.config": ("load_config",),
     "dozero.corpus.document": ("Document",),
-    "dozero.dataset.batch": ("Batch", "Rows", "pack_rows", "batch_of_step"),
+    "dozero.dataset.batch": ("Batch", "batch_of_step"),
+    "dozero.dataset.rows": ("Rows", "pack_rows"),
     "dozero.dataset.shards": ("Dataset", "open_dataset"),
     "dozero.device": ("Device", "pick_device", "apply_device"),
     "dozero.errors": ("DozeroError",),
@@ -65,7 +66,8 @@ __all__ = [
 if TYPE_CHECKING:
     from dozero.config import load_config
     from dozero.corpus.document import Document
-    from dozero.dataset.batch import Batch, Rows, batch_of_step, pack_rows
+    from dozero.dataset.batch import Batch, batch_of_step
+    from dozero.dataset.rows import Rows, pack_rows
     from dozero.dataset.shards import Dataset, open_dataset
     from dozero.device import Device, apply_device, pick_device
     from dozero.errors import DozeroError

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from dozero.artifact import Manifest, write_artifact
@@ -16,6 +17,7 @@ from dozero.config import load_config, to_toml
 from dozero.corpus.store import WORDS as WORD_FILE
 from dozero.corpus.store import Corpus
 from dozero.dataset.shards import Dataset, build_dataset, open_dataset
+from dozero.dataset.stream import Collection, TokenStream
 from dozero.generate.language_model import LanguageModel
 from dozero.model.transformer import Transformer
 from dozero.settings import ModelConfig, RunConfig
@@ -72,6 +74,19 @@ def tiny_workspace(folder: Path, *overrides: str, words: Sequence[str] = WORDS) 
     config = config.model_copy(update={"data": config.data.model_copy(update={"source": str(word_file)})})
     (folder / "run.toml").write_text(to_toml(config), encoding="utf-8")
     return folder / "run.toml"
+
+
+def numbered_stream(collections: Sequence[tuple[str, float, Sequence[int]]], per_shard: int = 10**9) -> TokenStream:
+    """Return documents of given lengths, in collections of a name and a weight, that hold 0, 1, 2, ... instead of tokens.
+
+    >>> numbered_stream([("a", 1.0, [2, 3])]).starts.tolist()
+    [0, 2]
+    """
+    bounds = np.cumsum([0, *(length for _, _, lengths in collections for length in lengths)])
+    ids = np.arange(bounds[-1] + 1, dtype=np.uint32)
+    shards = tuple(ids[at : at + per_shard] for at in range(0, len(ids), per_shard))
+    told = (Collection(name, len(x), sum(x), sum(x), sum(x), weight) for name, weight, x in collections)
+    return TokenStream(shards, bounds[:-1].astype(np.int64), tuple(told))
 
 
 def random_language_model(texts: Sequence[str], context: int = 24, seed: int = 0) -> LanguageModel:

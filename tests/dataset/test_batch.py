@@ -1,4 +1,4 @@
-"""What batch.py promises: whole documents in full rows, each seen once an epoch, in an order that follows from the step.
+"""What batch.py promises: each row seen once an epoch, in an order that follows from the step, with the right targets.
 
 The streams here hold 0, 1, 2, ... instead of tokens, so that each position of a batch tells where it came from.
 """
@@ -11,27 +11,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dozero.dataset import batch as batch_module
 from dozero.dataset.batch import (
     IGNORE,
     LONG_ROWS,
     Batch,
-    Mix,
     _mix,
     batch_of_step,
-    count_epochs,
     gather_batch,
     lay_out_turn,
-    pack_rows,
     permutation,
     rows_of_step,
-    share_turn,
     turn_of_epoch,
     window_of_step,
 )
-from dozero.dataset.stream import Collection, TokenStream
+from dozero.dataset.rows import Mix, count_epochs, pack_rows, share_turn
 from dozero.model.transformer import Transformer
 from dozero.settings import ModelConfig
+from dozero.testing import numbered_stream
 
 LENGTHS = st.lists(st.integers(1, 45), min_size=1, max_size=60)
 WIDTHS = st.integers(1, 40)
@@ -39,32 +35,12 @@ SEEDS = st.integers(0, 2**64 - 1)
 
 
 def stream_of(lengths):
-    return mixed_stream([("", 1.0, lengths)])
-
-
-def mixed_stream(collections, per_shard=10**9):
-    """Collections of documents of these lengths, by name and weight, in shards of so many tokens."""
-    bounds = np.cumsum([0, *(length for _, _, lengths in collections for length in lengths)])
-    ids = np.arange(bounds[-1] + 1, dtype=np.uint32)
-    shards = tuple(ids[at : at + per_shard] for at in range(0, len(ids), per_shard))
-    told = (Collection(name, len(x), sum(x), sum(x), sum(x), weight) for name, weight, x in collections)
-    return TokenStream(shards, bounds[:-1].astype(np.int64), tuple(told))
+    return numbered_stream([("", 1.0, lengths)])
 
 
 def all_rows(lengths, T):
     rows = pack_rows(stream_of(lengths), T)
     return rows, gather_batch(rows, np.arange(len(rows)))
-
-
-def next_fit(lengths, T):
-    """The number of rows of the simplest packing: a new row as soon as the next piece does not fit."""
-    count, room = 0, 0
-    for length in lengths:
-        for piece in [T] * (length // T) + [length % T] * (length % T > 0):
-            if piece > room:
-                count, room = count + 1, T
-            room -= piece
-    return count
 
 
 # --- packing -------------------------------------------------------------------------------------------------------
@@ -97,49 +73,6 @@ def test_what_a_row_does_not_fill_has_no_target_and_a_document_of_its_own(length
     assert (batch.segments[~held] == -1).all()
 
 
-@given(lengths=LENGTHS, T=WIDTHS)
-def test_segments_separate_documents_and_no_document_that_fits_is_cut(lengths, T):
-    _, batch = all_rows(lengths, T)
-    document_of = np.repeat(np.arange(len(lengths)), lengths)
-    places = {document: [] for document in range(len(lengths))}
-    for ids, segments in zip(batch.ids, batch.segments, strict=True):
-        for segment in range(int(segments.max()) + 1):
-            piece = ids[segments == segment].numpy()
-            assert len(set(document_of[piece])) == 1, "a segment holds one document"
-            assert (np.diff(piece) == 1).all(), "in its order"
-            assert (np.diff(np.flatnonzero(segments == segment)) == 1).all(), "without a gap"
-            places[document_of[piece[0]]].append(len(piece))
-    for length, pieces in zip(lengths, places.values(), strict=True):
-        cut = sorted([T] * (length // T) + [length % T] * (length % T > 0))
-        assert sorted(pieces) == cut, "one piece if it fits, else full rows and a rest"
-
-
-@given(lengths=LENGTHS, T=WIDTHS)
-def test_rows_are_no_emptier_than_by_next_fit(lengths, T):
-    rows, _ = all_rows(lengths, T)
-    assert len(rows) <= next_fit(lengths, T)
-    assert rows.fill == pytest.approx(sum(lengths) / (len(rows) * T))
-    assert 0 < rows.fill <= 1
-
-
-@given(lengths=LENGTHS, T=WIDTHS)
-def test_no_two_rows_would_fit_in_one(lengths, T):
-    _, batch = all_rows(lengths, T)
-    lightest_two = sorted((batch.targets != IGNORE).sum(dim=1).tolist())[:2]
-    assert len(lightest_two) < 2 or sum(lightest_two) > T
-
-
-@given(lengths=LENGTHS, T=WIDTHS, documents=st.integers(1, 80))
-def test_the_first_documents_are_packed_as_if_there_were_no_others(lengths, T, documents):
-    few, alone = pack_rows(stream_of(lengths), T, documents), pack_rows(stream_of(lengths[:documents]), T)
-    every = np.arange(len(alone))
-    assert len(few) == len(alone)
-    for ours, theirs in zip(
-        vars(gather_batch(few, every)).values(), vars(gather_batch(alone, every)).values(), strict=True
-    ):
-        assert ours == theirs if isinstance(ours, int) else torch.equal(ours, theirs)
-
-
 @given(data=st.data(), lengths=LENGTHS, T=WIDTHS)
 def test_a_row_is_the_same_in_any_batch(data, lengths, T):
     rows, whole = all_rows(lengths, T)
@@ -153,28 +86,11 @@ def test_a_row_is_the_same_in_any_batch(data, lengths, T):
 @given(lengths=LENGTHS, T=WIDTHS, per_shard=st.integers(1, 50))
 def test_a_batch_is_the_same_however_the_stream_is_cut_into_shards(lengths, T, per_shard):
     _, whole = all_rows(lengths, T)
-    rows = pack_rows(mixed_stream([("", 1.0, lengths)], per_shard), T)
+    rows = pack_rows(numbered_stream([("", 1.0, lengths)], per_shard), T)
     batch = gather_batch(rows, np.arange(len(rows)))
     assert len(rows.shards) == -(-(sum(lengths) + 1) // per_shard)
     for name in ("ids", "targets", "segments"):
         assert torch.equal(getattr(batch, name), getattr(whole, name))
-
-
-@given(lengths=LENGTHS, T=WIDTHS, at_once=st.integers(1, 20))
-def test_packing_in_portions_changes_nothing(lengths, T, at_once):
-    whole = pack_rows(stream_of(lengths), T)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch_module, "DOCUMENTS_AT_ONCE", at_once)
-        parts = pack_rows(stream_of(lengths), T)
-    for name in ("piece_start", "piece_length", "first"):
-        assert np.array_equal(getattr(whole, name), getattr(parts, name))
-
-
-def test_words_of_usual_length_leave_little_empty():
-    lengths = np.random.default_rng(0).integers(3, 13, size=5000).tolist()
-    rows = pack_rows(stream_of(lengths), 32)
-    assert rows.fill > 0.97
-    assert len(rows) < 0.95 * next_fit(lengths, 32)
 
 
 # --- long documents ------------------------------------------------------------------------------------------------
@@ -362,45 +278,6 @@ def test_a_mixed_step_is_found_without_the_steps_before_it(weighted, per_step, s
     assert np.array_equal(now, np.split(both, 2)[step % 2]), "rows do not depend on how many make a step"
 
 
-@given(sizes=SIZES, T=st.integers(20, 40))
-def test_weights_of_one_mix_by_size_as_if_there_were_one_collection(sizes, T):
-    lengths = list(itertools.chain(*([7] * n for n in sizes)))
-    mixed = pack_rows(mixed_stream([(str(i), 1.0, [7] * n) for i, n in enumerate(sizes)]), T)
-    alone = pack_rows(stream_of(lengths), T)
-    assert mixed.mix == alone.mix == plain(len(alone))
-    for name in ("piece_start", "piece_length", "first"):
-        assert np.array_equal(getattr(mixed, name), getattr(alone, name))
-
-
-@given(data=st.data(), T=WIDTHS, weights=WEIGHTS)
-def test_collections_mixed_by_weight_share_no_row(data, T, weights):
-    lengths = [data.draw(st.lists(st.integers(1, 45), max_size=12)) for _ in weights]
-    lengths[-1] = lengths[-1] or [3]
-    weights[0] = 1.25
-    rows = pack_rows(mixed_stream([(str(i), w, x) for i, (w, x) in enumerate(zip(weights, lengths, strict=True))]), T)
-    batch = gather_batch(rows, np.arange(len(rows)))
-    collection_of = np.repeat(np.arange(len(weights)), [sum(x) for x in lengths])
-    held = batch.targets != IGNORE
-    assert sorted(batch.ids[held].tolist()) == list(range(sum(map(sum, lengths))))
-    of_rows = [set(collection_of[ids[filled].numpy()]) for ids, filled in zip(batch.ids, held, strict=True)]
-    assert all(len(collections) == 1 for collections in of_rows)
-    firsts = [next(iter(collections)) for collections in of_rows]
-    assert [firsts.count(i) for i, x in enumerate(lengths) if x] == list(rows.mix.sizes)
-    assert firsts == sorted(firsts)
-    assert rows.mix.turn == share_turn(
-        [w for w, x in zip(weights, lengths, strict=True) if x] if len(rows.mix.sizes) > 1 else [1.0]
-    )
-
-
-@given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=8))
-def test_any_weights_become_a_turn_of_bounded_length(weights):
-    turn = share_turn(weights)
-    assert min(turn) >= 1
-    assert sum(turn) <= 2**16 + len(weights)
-    for whole, weight in zip(turn, weights, strict=True):
-        assert abs(whole / sum(turn) - weight / sum(weights)) <= (1 + len(weights)) / 2**16
-
-
 def test_an_odd_turn_keeps_its_shares_too():
     """Weights whose least whole numbers are too large are rounded; the turn still obeys the quota at every place."""
     turn = share_turn([1.2345678, 0.0001234, 3.3333333, 0.7654321])
@@ -413,21 +290,13 @@ def test_an_odd_turn_keeps_its_shares_too():
 
 
 def test_epochs_are_counted_for_each_collection():
-    stream = mixed_stream([("small", 3.0, [10] * 10), ("none", 9.0, []), ("large", 1.0, [10] * 100)])
+    stream = numbered_stream([("small", 3.0, [10] * 10), ("none", 9.0, []), ("large", 1.0, [10] * 100)])
     assert count_epochs(stream, 2000) == {"small": 15.0, "large": 0.5}
-    assert count_epochs(mixed_stream([("a", 1.0, [10] * 10), ("b", 1.0, [10] * 30)]), 800) == {"a": 2.0, "b": 2.0}
+    assert count_epochs(numbered_stream([("a", 1.0, [10] * 10), ("b", 1.0, [10] * 30)]), 800) == {"a": 2.0, "b": 2.0}
     rows = pack_rows(stream, 10)
     assert rows.mix == Mix((10, 100), (3, 1))
     given_rows = rows_given(rows.mix, 8, 0, 25)
     assert np.bincount(given_rows, minlength=110).tolist() == [15] * 10 + np.bincount(given_rows)[10:].tolist()
-
-
-@given(documents=st.integers(1, 60))
-def test_a_part_of_the_documents_is_of_every_collection(documents):
-    stream = mixed_stream([("a", 1.0, [5] * 40), ("b", 1.0, [5] * 10), ("c", 1.0, [5] * 1)])
-    rows = pack_rows(stream, 5, documents)
-    taken = np.searchsorted([200, 250], rows.piece_start, side="right")
-    assert np.bincount(taken).tolist() == [min(n, -(-documents * n // 51)) for n in (40, 10, 1)]
 
 
 # --- batches -------------------------------------------------------------------------------------------------------

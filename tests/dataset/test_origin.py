@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dozero.dataset.batch import gather_batch, pack_rows, rows_of_step
+from dozero.dataset.batch import gather_batch, rows_of_step
 from dozero.dataset.origin import documents_of_rows
+from dozero.dataset.rows import pack_rows
 from dozero.dataset.stream import encode_documents
 from dozero.tokenizer.tokenizer import train_char_tokenizer
 

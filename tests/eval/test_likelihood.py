@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dozero.dataset.batch import pack_rows
+from dozero.dataset.rows import pack_rows
 from dozero.dataset.stream import encode_documents
 from dozero.eval import likelihood
 from dozero.eval.likelihood import measure_surprise, total_nats

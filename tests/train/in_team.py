@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from dozero.dataset.batch import pack_rows
+from dozero.dataset.rows import pack_rows
 from dozero.dataset.shards import open_dataset
 from dozero.dataset.split import is_heldout
 from dozero.device import pick_device

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from dozero.artifact import open_artifact
-from dozero.dataset.batch import pack_rows, rows_of_step, window_of_step
+from dozero.dataset.batch import rows_of_step, window_of_step
 from dozero.dataset.origin import documents_of_rows
+from dozero.dataset.rows import pack_rows
 from dozero.dataset.split import is_heldout
 from dozero.device import Device
 from dozero.errors import ConfigError, DivergedError

@@ -12,7 +12,8 @@ import torch
 
 from dozero.artifact import MANIFEST, open_artifact, read_manifest
 from dozero.config import load_config
-from dozero.dataset.batch import batch_of_step, pack_rows
+from dozero.dataset.batch import batch_of_step
+from dozero.dataset.rows import pack_rows
 from dozero.dataset.shards import open_dataset
 from dozero.device import Device
 from dozero.errors import ArtifactError, CheckpointError, ConfigError, DivergedError, ModelMismatch

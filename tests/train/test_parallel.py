@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from dozero.artifact import open_artifact, read_manifest
-from dozero.dataset.batch import batch_of_step, pack_rows, share_of_step
+from dozero.dataset.batch import batch_of_step, share_of_step
+from dozero.dataset.rows import pack_rows
 from dozero.device import Device
 from dozero.errors import ConfigError, DivergedError
 from dozero.generate.language_model import LanguageModel

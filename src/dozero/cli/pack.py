@@ -130,7 +130,7 @@ def _bring_up_to_date(
 
 def _tell(display: Display, out: Path, dataset: Dataset, row_tokens: int, seconds: float | None) -> None:
     """Print what the dataset holds."""
-    from dozero.dataset.batch import pack_rows
+    from dozero.dataset.rows import pack_rows
 
     rows = pack_rows(dataset.train, row_tokens)
     facts = {

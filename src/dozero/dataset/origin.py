@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dozero.dataset.batch import Rows
+from dozero.dataset.rows import Rows
 from dozero.dataset.stream import TokenStream
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from dozero.dataset.batch import IGNORE, Rows, gather_batch, pack_rows
+from dozero.dataset.batch import IGNORE, gather_batch
+from dozero.dataset.rows import Rows, pack_rows
 from dozero.dataset.stream import TokenStream
 from dozero.eval.surprise import Surprise
 from dozero.model.transformer import Transformer

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dozero.corpus.store import Corpus
-from dozero.dataset.batch import Rows, batch_of_step, pack_rows
+from dozero.dataset.batch import batch_of_step
+from dozero.dataset.rows import Rows, pack_rows
 from dozero.dataset.split import is_heldout
 from dozero.dataset.stream import TokenStream, encode_documents
 from dozero.device import Device

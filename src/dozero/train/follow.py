@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from dozero.dataset.batch import Rows, pack_rows
+from dozero.dataset.rows import Rows, pack_rows
 from dozero.dataset.shards import Dataset
 from dozero.device import Device
 from dozero.errors import DivergedError

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from dozero.artifact import explain_os_errors, lock
-from dozero.dataset.batch import Batch, batch_of_step, pack_rows, window_of_step
+from dozero.dataset.batch import Batch, batch_of_step, window_of_step
+from dozero.dataset.rows import pack_rows
 from dozero.dataset.shards import Dataset
 from dozero.device import Device
 from dozero.errors import ArtifactError, DivergedError, ModelMismatch, PeerLost

@@ -18,7 +18,8 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dozero.dataset.batch import Batch, Rows, share_of_step
+from dozero.dataset.batch import Batch, share_of_step
+from dozero.dataset.rows import Rows
 from dozero.errors import ConfigError
 from dozero.model.transformer import Transformer
 from dozero.settings import RunConfig

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dozero.dataset.batch import batch_of_step, count_epochs, pack_rows
+from dozero.dataset.batch import batch_of_step
+from dozero.dataset.rows import count_epochs, pack_rows
 from dozero.dataset.shards import Dataset
 from dozero.device import Device
 from dozero.errors import ConfigError

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dozero.dataset.batch import Rows
+from dozero.dataset.rows import Rows
 from dozero.dataset.stream import TokenStream
 from dozero.model.transformer import Transformer
 from dozero.settings import RunConfig
