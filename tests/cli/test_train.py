@@ -245,15 +245,15 @@ def test_a_dry_run_never_clears_a_run(trained):
 
 def test_minutes_choose_size_and_steps_and_a_run_begun_keeps_them(file, monkeypatch):
     monkeypatch.setenv("LC_ALL", "pt_BR.UTF-8")
-    ran = train(file, "--minutes", 0.1)
+    ran = train(file, "--minutes", 0.5)
     assert re.search(
         r"plano: [\d.]+ passos de [\d.]+ tokens, modelo de \d+ camadas e largura \d+; uns \d+ s", ran.stdout
     )
     planned = load_config(file.parent / "runs/main/run.toml")
-    assert planned.train.max_seconds < 0.1 * 60
+    assert planned.train.max_seconds < 0.5 * 60
     assert planned.model.d_model != load_config(file).model.d_model
     before = weights(file)
-    train(file, "--minutes", 0.1)
+    train(file, "--minutes", 0.5)
     assert weights(file) == before
 
 
