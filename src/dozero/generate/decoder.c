@@ -194,10 +194,11 @@ INLINE void put(const Matrix *m, int form, const Inputs *x, int64_t n, int64_t f
         sum_bytes(sums, (const int8_t *)m->weight + from * m->room * WIDE, m->room * WIDE, x, n, m->room, tiles, tokens);
     else
         sum_floats(sums, form, (const char *)m->weight + from * m->room * WIDE * (form == HALVES ? 2 : 4), m->room, x, n, m->in, tiles, tokens);
+    floats done[FLOAT_TILES * TOKENS]; /* in memory, so that one copy of what follows is enough: fifteen seconds less to compile */
     UNROLLED
+    for (int k = 0; k < FLOAT_TILES * TOKENS; k++) done[k] = sums[k];
     for (int k = 0; k < tokens; k++)
-        UNROLLED
-        for (int t = 0; t < tiles; t++) finish(m, sums[t * TOKENS + k], from + t, y + (n + k) * stride, adds);
+        for (int t = 0; t < tiles; t++) finish(m, done[t * TOKENS + k], from + t, y + (n + k) * stride, adds);
 }
 
 #ifdef __AMX_INT8__
@@ -290,11 +291,11 @@ static void multiply(const Matrix *m, int form, const Inputs *x, int64_t N, int6
 
 INLINE int64_t tiles_of(const Matrix *m) { return (m->out + WIDE - 1) / WIDE; }
 
-/* Row n of what goes into a product of int8: bytes, with a scale for each block. */
-static void quantize(const Inputs *x, int64_t n, int64_t width) {
-    const int64_t in = filled_up(width, BLOCK);
-    memset(x->f + n * x->stride + width, 0, (in - width) * sizeof(float));
-    for (int64_t i = 0; i < in; i += BLOCK) {
+/* Row n of what goes into a product of int8, its inputs from..to: bytes, with a scale for each block; `from` begins one. */
+static void quantize(const Inputs *x, int64_t n, int64_t from, int64_t to) {
+    const int64_t end = filled_up(to, BLOCK);
+    memset(x->f + n * x->stride + to, 0, (end - to) * sizeof(float));
+    for (int64_t i = from; i < end; i += BLOCK) {
         const float *f = x->f + n * x->stride + i;
         const int64_t place = i / BLOCK * x->N + n;
         int8_t *q = x->q + place * BLOCK;
@@ -315,6 +316,29 @@ static void normalize(float *to, const float *from, const float *weight, int64_t
     for (int64_t i = 0; i < width; i++) squares += from[i] * from[i];
     const float r = 1.0f / sqrtf(squares / (float)width + eps);
     for (int64_t i = 0; i < width; i++) to[i] = from[i] * r * weight[i];
+}
+
+/* Tiles of hidden units that are computed together: of int8 a block, of floats as many as `multiply` takes at once. */
+INLINE int64_t tiles_together(int form, int64_t N) {
+    return form == BYTES ? BLOCK / WIDE : N > 4 ? FLOAT_TILES_OF_MANY : FLOAT_TILES;
+}
+
+/* silu(gate x) * up x of all tokens, this thread's share of the hidden units: some at a time, so that what the matrix gives
+ * never leaves the caches. The tiles of `up` follow those of `gate`. `own` holds 2 * BLOCK floats for each token. */
+static void activate(const Matrix *m, int form, const Inputs *x, int64_t F, int64_t me, int64_t all, float *own, const Inputs *y) {
+    const int64_t gates = filled_up(F, WIDE) / WIDE, most = tiles_together(form, x->N), groups = (gates + most - 1) / most;
+    const int64_t wide = most * WIDE;
+    for (int64_t group = groups * me / all; group < groups * (me + 1) / all; group++) {
+        const int64_t from = group * most, to = least(from + most, gates), begin = from * WIDE, end = least(to * WIDE, F);
+        multiply(m, form, x, x->N, from, to, own - from * WIDE, 2 * wide, 0);
+        multiply(m, form, x, x->N, gates + from, gates + to, own + wide - (gates + from) * WIDE, 2 * wide, 0);
+        for (int64_t n = 0; n < x->N; n++) {
+            const float *gate = own + n * 2 * wide, *up = gate + wide;
+            float *hidden = y->f + n * y->stride + begin;
+            for (int64_t i = 0; i < end - begin; i++) hidden[i] = gate[i] / (1.0f + exponential(-gate[i])) * up[i];
+            if (form == BYTES) quantize(y, n, begin, end);
+        }
+    }
 }
 
 /* --- attention ---------------------------------------------------------------------------------------------------- */
@@ -404,25 +428,26 @@ static Inputs inputs_at(const Model *m, int64_t N, float *memory) {
 
 static int64_t own_floats(const Model *m, int64_t N) {
     const int64_t G = m->H / m->K, queries = least(N, QUERIES_OF(G)) * G;
-    return inputs_floats(m, 1) + queries * (m->D + score_floats(m->positions) + 1) + WIDE;
+    const int64_t of_heads = queries * (m->D + score_floats(m->positions) + 1) + WIDE, of_hidden = N * 2 * BLOCK;
+    return inputs_floats(m, 1) + (of_heads > of_hidden ? of_heads : of_hidden);
 }
 
 /* Floats of room that `advance` asks for: shared by its threads, then for each of them. */
 int64_t room(const Model *m, int64_t N) {
-    const int64_t shared = N * (m->C + (m->H + 2 * m->K) * m->D + m->H * m->D + 2 * m->F) + inputs_floats(m, N);
+    const int64_t shared = N * (m->C + (m->H + 2 * m->K) * m->D + m->H * m->D) + 2 * inputs_floats(m, N);
     return shared + m->threads * own_floats(m, N);
 }
 
 /* Put N tokens through the model. `cache` has for each layer, row and key/value head its keys [positions/16][D][16] and its
- * values [D/16][positions][16]. The logits of the tokens `wanted` (their places among the N) go to `logits`. Returns
+ * values [D/16][positions][16]. The logits of the tokens `wanted` (their places among the N, in order) go to `logits`. Returns
  * nothing: what may be wrong is checked before it is called. */
 void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows, const int64_t *at, float *cache,
              int64_t cache_rows, int64_t cache_positions, int64_t wanted_count, const int64_t *wanted, float *logits, float *memory) {
     const int64_t C = m->C, H = m->H, K = m->K, D = m->D, F = m->F, W = (H + 2 * K) * D, G = H / K;
     const int64_t head_keys = cache_positions * D, head_floats = head_keys + cache_positions * filled_up(D, WIDE);
     const int form = (int)m->form, is_int8 = form == BYTES, alone = N == 1;
-    float *x = memory, *qkv = x + N * C, *gathered = qkv + N * W, *gate_up = gathered + N * H * D;
-    float *together = gate_up + N * 2 * F, *own = together + inputs_floats(m, N);
+    float *x = memory, *qkv = x + N * C, *gathered = qkv + N * W;
+    float *together = gathered + N * H * D, *after = together + inputs_floats(m, N), *own = after + inputs_floats(m, N);
 #ifdef _OPENMP
 #pragma omp parallel num_threads((int)m->threads) if (m->threads > 1)
 #endif
@@ -435,7 +460,7 @@ void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows,
 #define WAIT
 #endif
 /* What is done to each token by itself is shared out, or for a single one done by each thread: cheaper than to wait. */
-#define EACH_TOKEN(count) for (int64_t n = alone ? 0 : me; n < (count); n += alone ? 1 : all)
+#define EACH_TOKEN for (int64_t n = alone ? 0 : me; n < count; n += alone ? 1 : all)
 #define READY if (!alone) { WAIT }
 #define SHARE(matrix) tiles_of(matrix) * me / all, tiles_of(matrix) * (me + 1) / all
 /* Tokens that follow each other, and a group of heads: the same thread sees to them each time. */
@@ -443,17 +468,18 @@ void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows,
     for (int64_t n = 0, unit = 0, tokens; n < N; n += tokens) \
         for (int64_t group = (tokens = in_a_row(rows, at, n, N, QUERIES_OF(G)), 0); group < K; group++, unit++) \
             if (unit % all == me)
-        float *mine = own + me * own_floats(m, N), *of_heads = mine + inputs_floats(m, 1);
-        const Inputs in = alone ? inputs_at(m, 1, mine) : inputs_at(m, N, together);
+        float *mine = own + me * own_floats(m, N), *scratch = mine + inputs_floats(m, 1);
+        int64_t count = N; /* tokens that go on */
+        Inputs in = alone ? inputs_at(m, 1, mine) : inputs_at(m, N, together), hidden = inputs_at(m, N, after);
         for (int64_t n = me; n < N; n += all) memcpy(x + n * C, m->embedding + ids[n] * C, C * sizeof(float));
         WAIT
         for (int64_t layer = 0; layer < m->L; layer++) {
             const Layer *l = m->layers + layer;
             float *of_layer = cache + layer * cache_rows * K * head_floats;
 
-            EACH_TOKEN(N) {
+            EACH_TOKEN {
                 normalize(in.f + n * in.stride, x + n * C, l->norm, C, m->eps);
-                if (is_int8) quantize(&in, n, C);
+                if (is_int8) quantize(&in, n, 0, C);
             }
             READY
             multiply(&l->qkv, form, &in, N, SHARE(&l->qkv), qkv, W, 0);
@@ -465,38 +491,37 @@ void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows,
             READY /* tokens of one pass may look at each other; alone, a thread has what it needs */
             HEADS(n, tokens, group) {
                 const float *k = of_layer + (rows[n] * K + group) * head_floats, *q = qkv + n * W + group * G * D;
-                attend(q, W, k, k + head_keys, tokens, G, at[n] + 1, D, cache_positions, of_heads, gathered + (n * H + group * G) * D, H * D);
+                attend(q, W, k, k + head_keys, tokens, G, at[n] + 1, D, cache_positions, scratch, gathered + (n * H + group * G) * D, H * D);
             }
             WAIT
-            EACH_TOKEN(N) {
-                memcpy(in.f + n * in.stride, gathered + n * H * D, H * D * sizeof(float));
-                if (is_int8) quantize(&in, n, H * D);
+            const int64_t *of = layer + 1 < m->L ? 0 : wanted; /* nothing asks for the other tokens after the last attention */
+            if (of) {
+                for (int64_t n = 0; me == 0 && n < wanted_count; n++)
+                    if (of[n] != n) memcpy(x + n * C, x + of[n] * C, C * sizeof(float));
+                count = in.N = hidden.N = wanted_count;
+            }
+            EACH_TOKEN {
+                memcpy(in.f + n * in.stride, gathered + (of ? of[n] : n) * H * D, H * D * sizeof(float));
+                if (is_int8) quantize(&in, n, 0, H * D);
             }
             READY
-            multiply(&l->o, form, &in, N, SHARE(&l->o), x, C, 1);
+            multiply(&l->o, form, &in, count, SHARE(&l->o), x, C, 1);
             WAIT
-            EACH_TOKEN(N) {
+            EACH_TOKEN {
                 normalize(in.f + n * in.stride, x + n * C, l->mlp_norm, C, m->eps);
-                if (is_int8) quantize(&in, n, C);
+                if (is_int8) quantize(&in, n, 0, C);
             }
             READY
-            multiply(&l->gate_up, form, &in, N, SHARE(&l->gate_up), gate_up, 2 * F, 0);
+            activate(&l->gate_up, form, &in, F, me, all, scratch, &hidden);
             WAIT
-            EACH_TOKEN(N) {
-                const float *gate = gate_up + n * 2 * F, *up = gate + F;
-                float *to = in.f + n * in.stride;
-                for (int64_t i = 0; i < F; i++) to[i] = gate[i] / (1.0f + exponential(-gate[i])) * up[i];
-                if (is_int8) quantize(&in, n, F);
-            }
-            READY
-            multiply(&l->down, form, &in, N, SHARE(&l->down), x, C, 1);
+            multiply(&l->down, form, &hidden, count, SHARE(&l->down), x, C, 1);
             WAIT
         }
-        EACH_TOKEN(wanted_count) {
-            normalize(in.f + n * in.stride, x + wanted[n] * C, m->final_norm, C, m->eps);
-            if (is_int8) quantize(&in, n, C);
+        EACH_TOKEN {
+            normalize(in.f + n * in.stride, x + n * C, m->final_norm, C, m->eps);
+            if (is_int8) quantize(&in, n, 0, C);
         }
         READY
-        multiply(&m->head, form, &in, wanted_count, SHARE(&m->head), logits, m->V, 0);
+        multiply(&m->head, form, &in, count, SHARE(&m->head), logits, m->V, 0);
     }
 }

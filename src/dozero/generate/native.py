@@ -7,6 +7,8 @@ joined matrices, and pointers to them as the C code reads them.
 from __future__ import annotations
 
 import ctypes
+import math
+import mmap
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +27,8 @@ FORMS = (torch.float32, torch.int8, torch.bfloat16)
 TOKENS_AT_ONCE = 256
 WIDE, BLOCK = 16, 64
 """Outputs of a tile, and int8 inputs that share a scale, as decoder.c has them."""
+LARGE_BYTES = 2**21
+"""From so many bytes on, memory is asked for in pages of that size where the system has them (Linux)."""
 SMALL_BYTES = 3_000_000
 """Below so many bytes of weights a second thread costs more waiting than it saves work."""
 
@@ -48,8 +52,8 @@ def in_tiles(weight: Tensor) -> Tensor:
     block, together = {torch.int8: (BLOCK, 4), torch.bfloat16: (2, 2)}.get(weight.dtype, (1, 1))
     outputs, inputs = weight.shape
     padded = torch.nn.functional.pad(weight, (0, -inputs % block, 0, -outputs % WIDE))
-    tiles = padded.view(padded.shape[0] // WIDE, WIDE, -1, together)
-    return tiles.transpose(1, 2).contiguous()
+    tiles = padded.view(padded.shape[0] // WIDE, WIDE, -1, together).transpose(1, 2)
+    return roomy_zeros(*tiles.shape, dtype=weight.dtype).copy_(tiles)
 
 
 def are_halves(weights: Iterable[Float[Tensor, "O I"]]) -> bool:
@@ -61,6 +65,28 @@ def are_halves(weights: Iterable[Float[Tensor, "O I"]]) -> bool:
     (True, False)
     """
     return all(w.shape[1] % 2 == 0 and torch.equal(w.bfloat16().float(), w) for w in weights)
+
+
+def roomy_zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return zeros that are read past each page without a look into the page tables: 2 MiB of them a page if they are many.
+
+    >>> roomy_zeros(2, 2**20)[1, -1]
+    tensor(0.)
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if size < LARGE_BYTES or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return torch.zeros(shape, dtype=dtype)
+    pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    pages.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(pages, dtype=dtype).view(shape)
+
+
+def _in_whole_tiles(linear: torch.nn.Linear) -> torch.nn.Linear:
+    """Return the same product with outputs of zero after it, so that what is joined to it begins a tile."""
+    more = -linear.out_features % WIDE
+    filled = torch.nn.Linear(linear.in_features, linear.out_features + more, bias=False, device="meta")
+    filled.weight = torch.nn.Parameter(torch.nn.functional.pad(linear.weight, (0, 0, 0, more)), requires_grad=False)
+    return filled
 
 
 def _filled_up(number: int, size: int) -> int:
@@ -128,7 +154,7 @@ class Decoder:
     def _room(self, rows: int, positions: int) -> Float[Tensor, "L slots K head"]:
         """Return room for keys and values of rows; zeros, as what is not yet written is read and multiplied by nothing."""
         c = self.config
-        return torch.zeros(c.n_layers, rows, c.n_kv_heads, positions * (c.head_dim + _filled_up(c.head_dim, WIDE)))
+        return roomy_zeros(c.n_layers, rows, c.n_kv_heads, positions * (c.head_dim + _filled_up(c.head_dim, WIDE)))
 
     def _run(self, ids: Int[Tensor, "B T"], cache: NativeCache, *, only_last: bool) -> Float[Tensor, "N V"]:
         """Run the tokens in portions: those of a row in order, so that each finds those before it in the cache."""
@@ -161,7 +187,7 @@ class Decoder:
     ) -> None:
         N = len(tokens)
         model = self.single if self.weight_bytes * N < SMALL_BYTES else self.threaded
-        memory = torch.empty(self.library.room(model, N))
+        memory = roomy_zeros(self.library.room(model, N))
         many = ctypes.c_int64 * N
         self.library.advance(
             model, N, many(*tokens), many(*slots), many(*places),
@@ -205,7 +231,7 @@ def make_decoder(model: Transformer, precision: str = "float32") -> Decoder | No
         norms = (vector(block.input_layernorm.weight), *scales, vector(block.post_attention_layernorm.weight))
         layers += struct.pack("@4P", *norms)
         layers += matrix(a.q_proj, a.k_proj, a.v_proj) + matrix(a.o_proj)
-        layers += matrix(mlp.gate_proj, mlp.up_proj) + matrix(mlp.down_proj)
+        layers += matrix(_in_whole_tiles(mlp.gate_proj), mlp.up_proj) + matrix(mlp.down_proj)
     head = matrix(model.lm_head)
     keeps.append(table := ctypes.create_string_buffer(layers, len(layers)))
     embedding, norm = model.model.embed_tokens.weight, model.model.norm.weight
