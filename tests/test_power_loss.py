@@ -147,6 +147,7 @@ def lay_down(tree, root):
             (root / path).write_bytes(content)
 
 
+@pytest.mark.no_cover
 def test_power_fails_at_any_moment(monkeypatch, tmp_path, capsys):
     data = tiny_dataset(tmp_path / "dataset")
     disk = tmp_path / "disk"

@@ -151,6 +151,7 @@ def test_many_are_signed_as_one_by_one():
 # --- the law ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("similarity", "shingles", "edits"), [(0.5, 405, 27), (0.7, 425, 15), (0.8, 405, 9), (0.9, 380, 4)]
 )

@@ -78,6 +78,7 @@ def test_only_the_kinds_asked_for_are_looked_for():
     assert set(MASKS) == set(KINDS)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "piece", ["1", "1 ", "12.", "@", "a@", "a.", "1-2", "(11) ", "0:", "abc-", "12345678901 ", "1.2.3.4 ", "x@y."]
 )

@@ -19,6 +19,7 @@ def made(request, tmp_path_factory):
     return open_corpus(out), request.param
 
 
+@pytest.mark.no_cover
 def test_it_holds_the_stories_of_the_grammar_in_order(made):
     corpus, lang = made
     assert list(corpus.texts()) == [tell(lang, SEED, n) for n in range(300)]
@@ -39,6 +40,7 @@ def test_the_report_tells_the_entropy_that_no_model_can_beat(made):
     assert report["kept"] == corpus.manifest.counts["kept"] == 300
 
 
+@pytest.mark.no_cover
 def test_two_processes_tell_the_same(made, tmp_path, monkeypatch):
     monkeypatch.setattr("dozero.corpus.stories.STORIES_AT_ONCE", 100)
     config = DataConfig(kind="stories", lang=made[1], stories=300)

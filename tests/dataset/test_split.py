@@ -28,6 +28,7 @@ def test_nothing_is_held_out_at_0_and_everything_at_100(text):
     assert is_heldout(text, 100)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("percent", [0.5, 5, 10, 20, 50, 90])
 def test_the_share_is_near_the_percentage(percent):
     draw, count = random.Random(percent), 4_000

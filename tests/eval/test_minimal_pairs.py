@@ -12,6 +12,7 @@ from dozero.eval.score import score_texts
 from dozero.testing import random_language_model
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("lang", PHENOMENA)
 def test_there_are_thousands_and_no_two_alike(lang):
     pairs = make_pairs(lang)

@@ -35,6 +35,7 @@ def test_an_stands_before_the_sound_of_a_vowel():
     assert seen == {"a", "an"}
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("irregular", "regular"), [("sang", "singed"), ("drew portraits", "drawed portraits"), ("swam", "swimmed")]
 )

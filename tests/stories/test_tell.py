@@ -25,6 +25,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("lang", LANGS)
 def test_a_story_follows_from_its_number_and_no_two_are_alike(lang):
     stories = [tell(lang, 0, n) for n in range(4_000)]
@@ -39,6 +40,7 @@ def test_stories_are_the_same_for_ever():
     assert [len(tell(lang, 0, n).split("\n")) >= 3 for lang in LANGS for n in range(20)] == [True] * 40
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("lang", LANGS)
 def test_repeats_are_hopeless_even_in_a_million(lang):
     """The chance that any two of n stories agree is at most n^2/2 times the sum of squared probabilities."""
@@ -47,6 +49,7 @@ def test_repeats_are_hopeless_even_in_a_million(lang):
     assert commonest < -30
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("lang", LANGS)
 def test_a_planted_fault_of_agreement_is_found(lang):
     planted = found = 0
@@ -75,6 +78,7 @@ def test_sentences_no_story_has_are_refused(lang, sentence):
     assert not check_sentence(lang, sentence)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("lang", LANGS)
 def test_a_wrong_answer_spoils_the_story_but_no_sentence(lang):
     answers, wrong = {}, 0
@@ -93,6 +97,7 @@ def test_a_wrong_answer_spoils_the_story_but_no_sentence(lang):
     assert wrong > 5
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("lang", LANGS)
 def test_a_right_story_is_right_in_every_part(lang):
     for n in range(40):
@@ -105,6 +110,7 @@ def test_a_right_story_is_right_in_every_part(lang):
         assert log_probability(lang, text + " ") == -math.inf
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("lang", LANGS)
 def test_there_are_thousands_of_words_and_stories_use_them(lang):
     words = list_words(lang)
@@ -115,6 +121,7 @@ def test_there_are_thousands_of_words_and_stories_use_them(lang):
     assert len(used) > 0.9 * len(words)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("lang", LANGS)
 def test_the_description_is_exact(lang):
     facts = describe(lang)

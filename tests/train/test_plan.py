@@ -185,6 +185,7 @@ def test_a_plan_is_made_of_settings_that_are_accepted(clock, dataset):
         assert all(getattr(config, name) == getattr(tiny_config(), name) for name in untouched)
 
 
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("new_text")
 def test_more_time_is_never_for_a_smaller_model(clock, dataset, monkeypatch):
     monkeypatch.setattr("dozero.train.plan.SHAPES", SHAPES[:5])
@@ -214,6 +215,7 @@ def test_steps_of_the_users_own_are_the_most_there_are(clock, dataset):
 # --- the loss ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("new_text")
 def test_more_time_is_promised_a_lower_loss(clock, many):
     clock.tick = 0.5
@@ -249,6 +251,7 @@ def test_seeing_a_text_again_costs_something_and_that_is_foretold(clock, many):
     assert short.bits_per_byte == short.bits_if_new
 
 
+@pytest.mark.no_cover
 def test_a_text_is_not_repeated_until_it_hurts(clock, many):
     """More time than the text is enough for is not spent, and the steps that are made are told to take less."""
     clock.tick = 0.01
