@@ -152,9 +152,12 @@ class Decoder:
         cache.lengths = [length - tokens for length in cache.lengths]
 
     def _room(self, rows: int, positions: int) -> Float[Tensor, "L slots K head"]:
-        """Return room for keys and values of rows; zeros, as what is not yet written is read and multiplied by nothing."""
+        """Return room for keys and values of rows; zeros, as what is not yet written is read and multiplied by nothing.
+
+        In pages of the usual size: of a long context only what a text fills takes memory.
+        """
         c = self.config
-        return roomy_zeros(c.n_layers, rows, c.n_kv_heads, positions * (c.head_dim + _filled_up(c.head_dim, WIDE)))
+        return torch.zeros(c.n_layers, rows, c.n_kv_heads, positions * (c.head_dim + _filled_up(c.head_dim, WIDE)))
 
     def _run(self, ids: Int[Tensor, "B T"], cache: NativeCache, *, only_last: bool) -> Float[Tensor, "N V"]:
         """Run the tokens in portions: those of a row in order, so that each finds those before it in the cache."""
@@ -187,7 +190,7 @@ class Decoder:
     ) -> None:
         N = len(tokens)
         model = self.single if self.weight_bytes * N < SMALL_BYTES else self.threaded
-        memory = roomy_zeros(self.library.room(model, N))
+        memory = torch.empty(self.library.room(model, N))
         many = ctypes.c_int64 * N
         self.library.advance(
             model, N, many(*tokens), many(*slots), many(*places),
