@@ -68,7 +68,7 @@ def test_the_kernel_is_the_one_training_would_use(tmp_path, monkeypatch):
         assert kernel_of(tiny_config(f"train.attention={name}"), 13, alone, 0) == name
     config = tiny_config(*LONG)
     assert kernel_of(config, 13, alone, plenty) == choose_attention(config, alone)[0]
-    assert kernel_of(config, 13, replace(alone, world_size=2), plenty) == "auto"
+    assert kernel_of(config, 13, replace(alone, world_size=2), plenty) == choose_attention(config, alone)[0]
     assert kernel_of(tiny_config(*LONG, "train.verify_slots=2"), 13, alone, plenty) == "auto"
 
 

@@ -116,11 +116,9 @@ def _open_session(
 ) -> tuple[Session, Started]:
     model, optimizer = build_learner(config, dataset.vocab_size, device, team)
     saved, broken = load_newest(run, model, optimizer, team)
-    attention, took_ms, compiling = "auto", dict[str, float](), Compiling()  # so that all processes of a team agree
-    if team is None:
-        before = saved.machine if saved else earlier.machine if earlier else {}
-        attention, took_ms = settle_attention(model, config, device, before)
-        compiling = settle_compile(model, config, device, before)
+    before = saved.machine if saved else earlier.machine if earlier else {}
+    attention, took_ms = settle_attention(model, config, device, before, is_verified=bool(team and team.slots))
+    compiling = settle_compile(model, config, device, before) if team is None else Compiling()
     differences = machine_differences(saved, machine_facts(device.dtype, team, ways_of(model)))
     if strict:
         refuse_differences(differences, run)

@@ -23,6 +23,7 @@ from dozero.dataset.rows import Rows
 from dozero.errors import ConfigError
 from dozero.model.transformer import Transformer
 from dozero.settings import RunConfig
+from dozero.train.attention import attention_of, use_attention
 from dozero.train.checkpoint import RunState
 from dozero.train.optim import Optimizer, update
 from dozero.train.pieces import read_pieces
@@ -69,6 +70,7 @@ def own_slots(team: Team, rows: int) -> list[int]:
 def give_state(team: Team, model: Transformer, optimizer: Optimizer, state: RunState, checkpoint: Path | None) -> None:
     """Bring the followers to where the leader is: by its weights, or if they hold shares by the checkpoint it read."""
     tell(team, Call(Order.LOAD, state.step, state.schedule))
+    share_text(team, attention_of(model))
     if team.is_sharded:
         share_text(team, str(checkpoint.resolve()) if checkpoint else "")
     else:
@@ -76,7 +78,8 @@ def give_state(team: Team, model: Transformer, optimizer: Optimizer, state: RunS
 
 
 def take_state(team: Team, model: Transformer, optimizer: Optimizer) -> None:
-    """Come to where the leader is."""
+    """Come to where the leader is, and compute attention as it does."""
+    use_attention(model, share_text(team, ""))
     if not team.is_sharded:
         share_out(team, _everything(model, optimizer))
         return

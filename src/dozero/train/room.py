@@ -15,7 +15,6 @@ from dozero.settings import ModelConfig, RunConfig, TrainConfig
 from dozero.train.attention import SURELY_LIBRARY, SURELY_WRITTEN, choose_attention
 from dozero.train.learner import build_learner
 from dozero.train.step import Schedule, train_step
-from dozero.train.team import lone_team
 
 SMALL = RunConfig(
     model=ModelConfig(d_model=64, n_layers=1, n_heads=2, n_kv_heads=2, head_dim=32, d_ff=192, max_seq_len=64),
@@ -60,12 +59,12 @@ def look_for_room(config: RunConfig, vocab_size: int, device: Device) -> Room:
 
 
 def kernel_of(config: RunConfig, vocab_size: int, device: Device, available_bytes: int) -> str:
-    """Return how a run would compute attention: "written", "library", or as a team does "auto", by length.
+    """Return how a run would compute attention: "written", "library", or where bits are verified perhaps "auto", by length.
 
     Where both would have to be tried and there is no room for "written", it is that: it could be what the trial finds.
     """
-    if device.world_size > 1 or lone_team(config.train):
-        return "auto"
+    if config.train.verify_slots:
+        return config.train.attention
     is_tried = config.train.attention == "auto" and SURELY_WRITTEN < config.model.max_seq_len <= SURELY_LIBRARY
     if device.type == "cpu" and is_tried:
         memory = training_memory(config, vocab_size, device.dtype.itemsize, "written")
