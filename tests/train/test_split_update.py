@@ -43,7 +43,10 @@ def test_updates_are_those_of_the_optimizer(decay):
 @pytest.mark.usefixtures("lone_group")
 def test_directions_are_the_orthogonalised_matrices():
     g = torch.randn(5, 4, 6, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(share_directions(Team(), g), orthogonalize(g))
+    more = g[:2].transpose(1, 2)
+    for ours, alone in zip(share_directions(Team(), [g, more]), (g, more), strict=True):
+        assert torch.equal(ours, orthogonalize(alone))
+    assert share_directions(Team(), []) == []
 
 
 def test_a_missing_gradient_is_our_mistake():

@@ -116,7 +116,7 @@ def update_shards(team: Team, optimizer: Optimizer, step: int, scale: float) -> 
             g = grads.lerp_(momentum, config.momentum).to(optimizer.dtype)
             whole = gather_rows(team, g.transpose(0, 1), rows).transpose(0, 1)
             first = first_row(team, rows)
-            directions = share_directions(team, whole)[:, first : first + g.shape[1]]
+            directions = share_directions(team, [whole])[0][:, first : first + g.shape[1]]
             step_along(params, directions, config, scale, optimizer.params[names[0]].shape)
     adam = [own[name] for name in optimizer.adam]
     adam_update(adam, state["mean"], state["square"], config, config.adam_lr * scale, step + 1)
