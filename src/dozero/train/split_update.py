@@ -54,7 +54,7 @@ def gradients_of(params: Sequence[Tensor]) -> list[Tensor]:
 def share_directions(team: Team, stacks: Sequence[Tensor]) -> list[Tensor]:
     """Return the orthogonalised matrices of some stacks (N rows cols), of each of which every process computes its part.
 
-    All are told at once: between two processes on one machine each telling costs about a millisecond.
+    All are told at once, since with each telling every process waits for the slowest.
     """
     parts = []
     for g in stacks:
