@@ -33,6 +33,7 @@ ORDER = (
         "artifact",
         "processes",
         "hardware",
+        "compiler",
         "device",
         "stories",
         "corpus",

@@ -239,8 +239,8 @@ class TrainConfig(Config):
     """What matrix products are computed in: auto, float32 or bfloat16. Weights and updates stay in float32."""
     threads: int = Field(default=0, ge=0)
     """CPU threads; 0 takes the physical cores."""
-    attention: Literal["auto", "written", "library"] = "auto"
-    """How attention is computed: written out, by torch's own kernel, or whichever is faster on this machine."""
+    attention: Literal["auto", "written", "library", "fused"] = "auto"
+    """How attention is computed: written out, by torch's own kernel, fused with all of its block in C, or what is fastest here."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile the blocks for the steps of training, which takes some 15 s the first time; auto does if it saves more than that."""
     log_every: int = Field(default=10, ge=1)

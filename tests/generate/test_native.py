@@ -7,17 +7,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dozero.compiler import open_library
 from dozero.generate import native
 from dozero.generate.batch import Request
-from dozero.generate.compiled import open_library
 from dozero.generate.engine import admit, step
-from dozero.generate.native import int8_rows, make_decoder
+from dozero.generate.native import SOURCE, int8_rows, make_decoder
 from dozero.model.transformer import Transformer
 from dozero.settings import GenerateConfig, ModelConfig
 
 V, CONTEXT, END = 37, 40, 0
 
-pytestmark = pytest.mark.skipif(open_library() is None, reason="no C compiler")
+pytestmark = pytest.mark.skipif(open_library(SOURCE) is None, reason="no C compiler")
 
 
 def random_model(seed=0, **shape):

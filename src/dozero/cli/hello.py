@@ -39,6 +39,7 @@ def hello(
     began = time.perf_counter()
     from dozero.cli.language import narration, pick_language
     from dozero.cli.options import check_minutes
+    from dozero.compiler import compile_ahead
     from dozero.errors import ConfigError
 
     if what not in LESSONS:
@@ -46,6 +47,7 @@ def hello(
     if what == "stories" and words is not None:
         raise ConfigError("words are not stories", where="--words", next="dozero hello words --words FILE")
     check_minutes(minutes)
+    compile_ahead()
     code = pick_language(lang) if what == "words" else lang or narration(pick_language())
     folder = out or Path(f"dozero-{what}-{words.stem if words else code}")
     if not as_json:

@@ -138,6 +138,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "passed_over": ("checkpoint inválido, deixado de lado: {path} ({reason})", "checkpoint not valid, passed over: {path} ({reason})"),
     "attention": ("atenção: {kernel} (medido agora: {times})", "attention: {kernel} (measured now: {times})"),
     "attention_written": ("por extenso", "written out"),
+    "attention_fused": ("em C, com o bloco todo", "in C, with the whole block"),
     "attention_library": ("a do torch", "torch's own"),
     "attention_auto": ("pelo comprimento", "by length"),
     "compiled": ("blocos compilados em {seconds:.0f} s", "blocks compiled in {seconds:.0f} s"),

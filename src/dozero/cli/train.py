@@ -62,15 +62,19 @@ def execute(
 ) -> None:
     """Bring the data of a workspace up to date and train, showing what happens."""
     began = time.perf_counter()
+    from dozero.cli.options import check_minutes, check_stage
+    from dozero.compiler import compile_ahead
+
+    check_minutes(minutes)
+    check_stage(to)
+    if to == "model":
+        compile_ahead()
     from dozero.cli.display import Display
     from dozero.cli.language import narration, pick_language
-    from dozero.cli.options import check_minutes, check_stage
     from dozero.cli.session import follow_leader, open_job, prepare_up_to, ready_device
     from dozero.errors import ConfigError
     from dozero.train.team import join_team
 
-    check_minutes(minutes)
-    check_stage(to)
     if "=" in str(run_file) and not run_file.exists():  # `dozero train train.steps=9`: no file named, run.toml is meant
         run_file, overrides = Path("run.toml"), [str(run_file), *overrides]
     with Display(narration(pick_language()), as_json=as_json) as display:

@@ -1,6 +1,6 @@
 """The model in the form that writes fastest on a CPU: `decoder.c`, compiled here, over weights laid out once.
 
-Where there is no C compiler (`compiled.py`) the model itself writes: the same tokens, slower. `Decoder` is plain data:
+Where there is no C compiler (`compiler.py`) the model itself writes: the same tokens, slower. `Decoder` is plain data:
 joined matrices, and pointers to them as the C code reads them.
 """
 
@@ -18,10 +18,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dozero.generate.compiled import open_library
+from dozero.compiler import open_library
 from dozero.model.transformer import Block, Transformer, rope_tables
 from dozero.settings import ModelConfig
 
+SOURCE = "generate/decoder.c"
 PRECISIONS = ("float32", "int8")
 FORMS = (torch.float32, torch.int8, torch.bfloat16)
 """What weights are kept as, in the order of decoder.c."""
@@ -203,9 +204,12 @@ class Decoder:
 
 def make_decoder(model: Transformer, precision: str = "float32") -> Decoder | None:
     """Return the model laid out for writing on this CPU; None where no C compiler is to be had."""
-    library = open_library()
+    library = open_library(SOURCE)
     if library is None:
         return None
+    p, n = ctypes.c_void_p, ctypes.c_int64
+    library.room.argtypes, library.room.restype = [p, n], n
+    library.advance.argtypes, library.advance.restype = [p, n, p, p, p, p, n, n, n, p, p, p], None
     keeps: list[object] = []
     config, layers = model.config, b""
     weights = (layer.weight.detach().float().cpu() for layer in model.modules() if isinstance(layer, torch.nn.Linear))

@@ -48,6 +48,17 @@ def saved_bytes(config: ModelConfig, vocab_size: int, rows: int, element_bytes: 
     low, copied = element_bytes, element_bytes < FLOAT32_BYTES
     matrices = C * D * (heads + config.n_heads) + 3 * C * config.d_ff
     scales = D * (config.n_heads + config.n_kv_heads) * config.qk_norm
+    if kernel == "fused":
+        numbers = 4 * C + (heads + config.n_heads) * D + 2 * config.d_ff
+        return SavedBytes(
+            block_bytes=N * (low * numbers + FLOAT32_BYTES * (2 + config.n_heads)),
+            block_copies_bytes=low * (matrices if copied else C * D * heads + 2 * C * config.d_ff),
+            ends_bytes=low * 2 * N * C + FLOAT32_BYTES * (T * D + N) + ID_BYTES * 2 * N,
+            mask_bytes=0,
+            head_copy_bytes=low * C * vocab_size * copied,
+            logit_gradient_bytes=0,  # it takes the place of the logits
+            entrance_bytes=low * N * C,
+        )
     return SavedBytes(
         block_bytes=N * (low * _kept_numbers(config, kernel) + FLOAT32_BYTES * _kept_scales(config, kernel)),
         block_copies_bytes=low * (matrices if copied else C * D * heads) + FLOAT32_BYTES * scales,
@@ -122,12 +133,12 @@ def training_memory(config: RunConfig, vocab_size: int, element_bytes: int, kern
     ends = saved.ends_bytes + saved.head_copy_bytes + mask
     logits = rows * model.max_seq_len * vocab_size * element_bytes
     copies = 1 + (element_bytes < FLOAT32_BYTES)
-    portion = FLOAT32_BYTES * copies * min(LOSS_AT_ONCE, rows * model.max_seq_len * vocab_size)
+    portion = FLOAT32_BYTES * copies * min(LOSS_AT_ONCE, rows * model.max_seq_len * vocab_size) * (kernel != "fused")
     loss = logits + saved.logit_gradient_bytes + portion
     weights, state = FLOAT32_BYTES * cost.params, _state_bytes(model, cost)
     before = weights if rows < config.rows_per_step else 0  # gradients of the portions before
     look = weights if config.train.observe_every else 0
-    update = _update_bytes(model, cost, element_bytes)
+    update = _update_bytes(model, cost, element_bytes, kernel)
     # The last norm has let go of what goes in and out of it.
     at_block = ends - 2 * saved.entrance_bytes + computed_again + logits
     at_block += _backward_bytes(model, rows, element_bytes, kernel)
@@ -160,6 +171,11 @@ def _backward_bytes(config: ModelConfig, rows: int, element_bytes: int, kernel: 
     comes later: the MLP's values are gone then, and its weights have gradients instead of copies.
     """
     N, C, F, HD = rows * config.max_seq_len, config.d_model, config.d_ff, config.n_heads * config.head_dim
+    if kernel == "fused":  # all that it computes stays until it returns
+        projected = HD + 2 * config.n_kv_heads * config.head_dim
+        matrices = C * (projected + HD + 3 * F)
+        gradients = matrices * (FLOAT32_BYTES + element_bytes * (element_bytes < FLOAT32_BYTES))
+        return element_bytes * N * (3 * C + F + projected + max(HD, C)) + gradients
     in_mlp = element_bytes * N * (C + 2 * F) + FLOAT32_BYTES * C * F
     written = is_written_out(config, kernel)
     shares = 2 * config.n_heads * config.max_seq_len - C - HD  # of each position in each other one, and their scores
@@ -168,14 +184,17 @@ def _backward_bytes(config: ModelConfig, rows: int, element_bytes: int, kernel: 
     return max(in_mlp, in_attention)
 
 
-def _update_bytes(config: ModelConfig, cost: Cost, element_bytes: int) -> int:
+def _update_bytes(config: ModelConfig, cost: Cost, element_bytes: int, kernel: str) -> int:
     """Return the most an update computes on its way: Muon for its largest stack, or AdamW for its one long vector.
 
     Of a stack that is the gradients in fp32 and in the dtype of the products, the matrices before and after a round,
-    and two square ones; of the vector the gradients, their spread and the moves.
+    and two square ones; of the vector the gradients, their spread and the moves. Fused, all is in the dtype of the
+    products, and the vector takes nothing.
     """
     stacks = list(muon_stacks(config))
     muon = sum(count * rows * cols for count, rows, cols in stacks)
+    if kernel == "fused":
+        return max(count * rows * (3 * cols + 2 * rows) * element_bytes for count, rows, cols in stacks)
     copy = element_bytes * (element_bytes < FLOAT32_BYTES)
     rounds = max(
         count * rows * (cols * (FLOAT32_BYTES + copy + 2 * element_bytes) + 2 * rows * element_bytes)

@@ -16,6 +16,7 @@ from dozero.errors import ConfigError
 from dozero.model.transformer import LayerCache, Rope, Transformer, causal_mask, rope_tables
 from dozero.settings import RunConfig
 from dozero.train.events import Compiling
+from dozero.train.fused import kernels_of
 from dozero.train.kept import keep, kept_file, read_kept
 from dozero.train.peak import machine_key
 
@@ -45,11 +46,12 @@ class CompiledForward:
 def settle_compile(model: Transformer, config: RunConfig, device: Device, before: Mapping[str, str]) -> Compiling:
     """Compile the blocks of a model as its run did `before`, else as it is asked for, else where it saves time.
 
-    What was measured is kept, so that a machine decides alike for ever: the choice changes bits. Raises ConfigError
-    where it is asked for and cannot be done.
+    What was measured is kept, so that a machine decides alike for ever: the choice changes bits. Blocks that are fused
+    are not compiled. Raises ConfigError where it is asked for and cannot be done.
     """
     asked, was = config.train.compile, before.get("compile")
-    if asked == "off" or (asked == "auto" and (was == "off" or config.train.checkpoint_activations)):
+    is_left = was == "off" or config.train.checkpoint_activations or kernels_of(model) is not None
+    if asked == "off" or (asked == "auto" and is_left):
         return Compiling()
     if asked == "auto" and was is None:
         return _decide(model, config, device)

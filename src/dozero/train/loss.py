@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dozero.dataset.batch import IGNORE
 from dozero.model.memory import LOSS_AT_ONCE
+from dozero.train.fused import Kernels
 
 SPIKE_WINDOW = 128  # losses a new one is held against, as OLMo's skip-step optimizer has it; half of them must be there
 
@@ -23,8 +24,14 @@ class Surprise(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Float[Tensor, "N V"], targets: Int[Tensor, "N"], scale: float) -> Tensor:
+    def forward(
+        ctx: Any, logits: Float[Tensor, "N V"], targets: Int[Tensor, "N"], scale: float, kernels: Kernels | None
+    ) -> Tensor:
         """Return the sum times `scale`, in fp32; positions whose target is IGNORE count for nothing."""
+        if kernels is not None:
+            loss = kernels.surprise(logits, targets, scale, IGNORE)
+            ctx.save_for_backward(logits)
+            return loss
         N, V = logits.shape
         at_once = max(1, LOSS_AT_ONCE // V) if logits.device.type == "cpu" else N
         gradient = torch.empty_like(logits)
@@ -41,21 +48,21 @@ class Surprise(torch.autograd.Function):
         return torch.stack(nats).sum() * -scale
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None]:
         """Return the gradient for the logits."""
         (gradient,), (factor,) = ctx.saved_tensors, grad_outputs
-        return (gradient if factor == 1 else gradient * factor.to(gradient.dtype)), None, None
+        return (gradient if factor == 1 else gradient * factor.to(gradient.dtype)), None, None, None
 
 
 def next_token_loss(
-    logits: Float[Tensor, "B T V"], targets: Int[Tensor, "B T"], target_tokens: int
+    logits: Float[Tensor, "B T V"], targets: Int[Tensor, "B T"], target_tokens: int, kernels: Kernels | None = None
 ) -> Float[Tensor, ""]:
     """Return the mean surprise in nats: -log p(target), summed in fp32 and divided by the targets of the whole step.
 
     Dividing by the step's targets, rather than averaging averages, keeps the gradient the same however a step is
-    cut into portions.
+    cut into portions. With `kernels` (fused.py) the gradient takes the place of the logits.
     """
-    return Surprise.apply(logits.flatten(0, 1), targets.flatten(), 1 / target_tokens)
+    return Surprise.apply(logits.flatten(0, 1), targets.flatten(), 1 / target_tokens, kernels)
 
 
 def spike_limit(losses: Sequence[float], sigma: float) -> float:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dozero.settings import OptimConfig
+from dozero.train.fused import Kernels
 
 # Quintic Newton-Schulz coefficients of Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/): they push
 # singular values towards 1 fast rather than exactly; after five rounds all lie between about 0.7 and 1.2.
@@ -82,14 +83,17 @@ def orthogonalize(g: Float[Tensor, "N rows cols"]) -> Float[Tensor, "N rows cols
 
 
 @torch.no_grad()
-def update(optimizer: Optimizer, step: int, scale: float) -> None:
-    """Move the weights against their gradients; `step` counts from 0, `scale` multiplies the learning rates."""
+def update(optimizer: Optimizer, step: int, scale: float, kernels: Kernels | None = None) -> None:
+    """Move the weights against their gradients; `step` counts from 0, `scale` multiplies the learning rates.
+
+    With `kernels` (fused.py) what is done number by number goes over memory once, and may round otherwise.
+    """
     config = optimizer.config
     for i, names in enumerate(optimizer.stacks):
-        params = [optimizer.params[name] for name in names]
-        muon_update(params, optimizer.state[f"momentum.{i}"], config, config.muon_lr * scale, optimizer.dtype)
-    params = [optimizer.params[name] for name in optimizer.adam]
-    adam_update(params, optimizer.state["mean"], optimizer.state["square"], config, config.adam_lr * scale, step + 1)
+        params, momentum = [optimizer.params[name] for name in names], optimizer.state[f"momentum.{i}"]
+        muon_update(params, momentum, config, config.muon_lr * scale, optimizer.dtype, kernels)
+    params, state = [optimizer.params[name] for name in optimizer.adam], optimizer.state
+    adam_update(params, state["mean"], state["square"], config, config.adam_lr * scale, step + 1, kernels)
 
 
 def muon_update(
@@ -98,17 +102,25 @@ def muon_update(
     config: OptimConfig,
     lr: float,
     dtype: torch.dtype = torch.float32,
+    kernels: Kernels | None = None,
 ) -> None:
     """Step along the orthogonalised Nesterov momentum (Jordan et al. 2024), for matrices of one shape.
 
     Tall matrices take a step sqrt(rows/cols) larger, so that each output coordinate moves alike. The rounds run in
     `dtype`: they only need a direction, and bf16 is as good for that.
     """
+    rows, cols = params[0].shape
+    lr_adjusted = lr * math.sqrt(max(1.0, rows / cols))
+    if kernels is not None:
+        wanted = torch.empty_like(momentum, dtype=dtype)
+        for p, m, w in zip(params, momentum, wanted, strict=True):
+            kernels.blend(_gradient(p).contiguous(), m, w, config.momentum)
+        for p, d in zip(params, orthogonalize(wanted), strict=True):
+            kernels.move(p, d.contiguous(), 1 - lr * config.weight_decay, lr_adjusted)
+        return
     grads = torch.stack([_gradient(p) for p in params])
     momentum.lerp_(grads, 1 - config.momentum)
     direction = orthogonalize(grads.lerp_(momentum, config.momentum).to(dtype))
-    rows, cols = params[0].shape
-    lr_adjusted = lr * math.sqrt(max(1.0, rows / cols))
     for p, d in zip(params, direction, strict=True):
         if config.weight_decay:
             p.mul_(1 - lr * config.weight_decay)
@@ -122,12 +134,20 @@ def adam_update(
     config: OptimConfig,
     lr: float,
     t: int,
+    kernels: Kernels | None = None,
 ) -> None:
     """Step along mean / sqrt(square), both corrected for their start at zero (Kingma & Ba 2015), decay apart (AdamW).
 
     It works coordinate by coordinate, so all P coordinates of the parameters are one long vector here. `t` counts
     from 1. Only matrices decay: norms and biases have no scale to lose.
     """
+    if kernels is not None:
+        sizes, rate, mend = [p.numel() for p in params], lr / (1 - config.beta1**t), 1 / (1 - config.beta2**t)
+        for p, m, s in zip(params, mean.split(sizes), square.split(sizes), strict=True):
+            keep = 1 - lr * config.weight_decay if p.ndim >= 2 else 1.0
+            rates = (config.beta1, config.beta2, rate, mend, keep, config.eps)
+            kernels.adam(p, _gradient(p).contiguous(), m, s, rates)
+        return
     g = torch.cat([_gradient(p).flatten() for p in params])
     mean.lerp_(g, 1 - config.beta1)
     square.mul_(config.beta2).addcmul_(g, g, value=1 - config.beta2)

@@ -25,6 +25,7 @@ from dozero.model.transformer import Transformer
 from dozero.settings import RunConfig
 from dozero.train.attention import attention_of, use_attention
 from dozero.train.checkpoint import RunState
+from dozero.train.fused import kernels_of
 from dozero.train.optim import Optimizer, update
 from dozero.train.pieces import read_pieces
 from dozero.train.shard import clip_shards, update_shards
@@ -145,9 +146,9 @@ def _update_together(
     if team.is_sharded:
         update_shards(team, optimizer, call.step, scale)
     elif team.slots or team.size == 1:
-        update(optimizer, call.step, scale)
+        update(optimizer, call.step, scale, kernels_of(model))
     else:
-        update_by_turns(team, optimizer, call.step, scale)
+        update_by_turns(team, optimizer, call.step, scale, kernels_of(model))
     return StepResult(loss_value, grad_norm, scale)
 
 

@@ -38,7 +38,7 @@ from dozero.train.step import Schedule, train_step
 
 WARM_STEPS, TIMED_STEPS = 2, 6
 MEASURING_S = 4.0
-MARGIN = 1.3
+MARGIN, USEFUL_MARGIN = 1.3, 1.1
 SECONDS_BETWEEN_LOOKS = 4.0
 # Of the time of training for looks at what was held out and for samples, of which a token takes about so long.
 LOOKS_SHARE, LOOKED_TOKENS, SAMPLED_TOKEN_S = 0.08, 20_000, 0.002
@@ -242,10 +242,11 @@ def _fill_time(prospect: Prospect, config: RunConfig, step_s: float, asked_s: fl
     every = max(1, round(max(SECONDS_BETWEEN_LOOKS, look_s / LOOKS_SHARE) / step_s))
     fit = training_s / (step_s + look_s / every) * prospect.processes
     steps = _useful_steps(prospect, config, fit)
+    share = steps / fit
     times = {
-        # Of those that fit a few more, since they may turn out faster: the clock ends the run.
-        "steps": int(fit * MARGIN) if steps == fit else round(steps),
-        "max_seconds": round(training_s, 1),
+        # A few more, since they may turn out faster: the clock ends the run.
+        "steps": round(steps * (MARGIN if share == 1 else USEFUL_MARGIN)),
+        "max_seconds": round(training_s * (1 if "train.steps" in prospect.kept else share), 1),
         "eval_every": every,
         "sample_every": every,
     }
@@ -256,7 +257,7 @@ def _fill_time(prospect: Prospect, config: RunConfig, step_s: float, asked_s: fl
     epochs = tokens / prospect.unique_tokens
     is_rough = is_elsewhere(law, prospect.hardness, flops) or prospect.processes > 1 or epochs > MOST_EPOCHS
     return Plan(
-        planned, asked_s, around_s + training_s * steps / fit, step_s, round(steps), epochs,
+        planned, asked_s, around_s + training_s * share, step_s, round(steps), epochs,
         bits, if_new, law.error_elsewhere if is_rough else law.error, is_rough,
         is_shortened="train.steps" not in prospect.kept and steps < SHORTENED * fit,
     )  # fmt: skip

@@ -17,3 +17,8 @@ def recompute_blocks(model: Transformer) -> None:
     """
     for block in model.model.layers:
         block.forward = partial(checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False)
+
+
+def is_recomputed(model: Transformer) -> bool:
+    """Return whether the blocks of a model keep only their inputs."""
+    return any(isinstance(block.forward, partial) for block in model.model.layers)

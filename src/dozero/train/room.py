@@ -12,7 +12,7 @@ from dozero.device import Device
 from dozero.hardware import available_memory_bytes, resident_memory_bytes, total_memory_bytes
 from dozero.model.memory import TrainingMemory, training_memory
 from dozero.settings import ModelConfig, RunConfig, TrainConfig
-from dozero.train.attention import SURELY_LIBRARY, SURELY_WRITTEN, choose_attention
+from dozero.train.attention import choose_attention, list_candidates
 from dozero.train.learner import build_learner
 from dozero.train.step import Schedule, train_step
 
@@ -65,8 +65,8 @@ def kernel_of(config: RunConfig, vocab_size: int, device: Device, available_byte
     """
     if config.train.verify_slots:
         return config.train.attention
-    is_tried = config.train.attention == "auto" and SURELY_WRITTEN < config.model.max_seq_len <= SURELY_LIBRARY
-    if device.type == "cpu" and is_tried:
+    candidates = list_candidates(config, device)
+    if config.train.attention == "auto" and "written" in candidates[:-1]:
         memory = training_memory(config, vocab_size, device.dtype.itemsize, "written")
         if memory.peak_bytes > available_bytes:
             return "written"

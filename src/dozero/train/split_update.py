@@ -10,12 +10,13 @@ import torch.distributed as dist
 from torch import Size, Tensor
 
 from dozero.settings import OptimConfig
+from dozero.train.fused import Kernels
 from dozero.train.optim import Optimizer, adam_update, orthogonalize
 from dozero.train.team import Team
 
 
 @torch.no_grad()
-def update_by_turns(team: Team, optimizer: Optimizer, step: int, scale: float) -> None:
+def update_by_turns(team: Team, optimizer: Optimizer, step: int, scale: float, kernels: Kernels | None = None) -> None:
     """Do what `update` does, the matrices of Muon shared out: orthogonalising is a fifth of a small model's step.
 
     All that is told between processes is told before anything changes, so that a lost peer leaves the state whole.
@@ -31,7 +32,7 @@ def update_by_turns(team: Team, optimizer: Optimizer, step: int, scale: float) -
         state[f"momentum.{i}"].copy_(momenta[i])
         step_along([params[name] for name in names], directions[i], config, scale, params[names[0]].shape)
     adam = [params[name] for name in optimizer.adam]
-    adam_update(adam, state["mean"], state["square"], config, config.adam_lr * scale, step + 1)
+    adam_update(adam, state["mean"], state["square"], config, config.adam_lr * scale, step + 1, kernels)
 
 
 def step_along(params: Sequence[Tensor], directions: Tensor, config: OptimConfig, scale: float, whole: Size) -> None:

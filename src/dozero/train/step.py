@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dozero.dataset.batch import Batch
 from dozero.errors import DivergedError
 from dozero.model.transformer import Transformer
+from dozero.train.fused import kernels_of
 from dozero.train.loss import next_token_loss
 from dozero.train.optim import Optimizer, lr_scale, update
 
@@ -64,11 +65,10 @@ def train_step(
     and state are then intact.
     """
     loss = add_gradients(model, batch, rows_at_once)
-    params = list(optimizer.params.values())
-    grad_norm = nn.utils.clip_grad_norm_(params, optimizer.config.clip, foreach=True).item()
+    grad_norm = clip_gradients(list(optimizer.params.values()), optimizer.config.clip)
     refuse_bad_step(optimizer, step, loss.item(), grad_norm, loss_limit)
     scale = rate_of_step(optimizer, step, schedule)
-    update(optimizer, step, scale)  # correct a little
+    update(optimizer, step, scale, kernels_of(model))  # correct a little
     if not keep_gradients:
         forget_gradients(optimizer)
     return StepResult(loss.item(), grad_norm, scale)
@@ -82,10 +82,18 @@ def add_gradients(model: Transformer, batch: Batch, rows_at_once: int = 0) -> Fl
     losses: list[Tensor] = []
     for part in batch.portions(rows_at_once):
         logits = model(part.ids, part.segments)  # guess
-        loss = next_token_loss(logits, part.targets, batch.target_tokens)  # measure
+        loss = next_token_loss(logits, part.targets, batch.target_tokens, kernels_of(model))  # measure
         loss.backward()  # who is to blame
         losses.append(loss.detach())
     return torch.stack(losses).sum()
+
+
+def clip_gradients(params: list[nn.Parameter], limit: float) -> float:
+    """Scale gradients down to a norm of `limit` if theirs is larger, as torch's clip_grad_norm_; return theirs."""
+    norm = nn.utils.get_total_norm([p.grad for p in params if p.grad is not None], foreach=True)
+    if not norm < limit:  # one that is no number goes the same way
+        nn.utils.clip_grads_with_norm_(params, limit, norm, foreach=True)
+    return norm.item()
 
 
 def refuse_bad_step(optimizer: Optimizer, step: int, loss: float, grad_norm: float, loss_limit: float) -> None:

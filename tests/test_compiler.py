@@ -7,8 +7,8 @@ from importlib import resources
 
 import pytest
 
-from dozero.generate import compiled
-from dozero.generate.compiled import (
+from dozero import compiler
+from dozero.compiler import (
     COMPILERS,
     CPUS,
     FLAGS,
@@ -19,6 +19,8 @@ from dozero.generate.compiled import (
     open_library,
 )
 
+SOURCE = "generate/decoder.c"
+SOURCES = (SOURCE, "train/fused.c")
 COMPILER = next(filter(None, map(shutil.which, COMPILERS)), None)
 needs_compiler = pytest.mark.skipif(COMPILER is None or os.name == "nt", reason="no C compiler")
 
@@ -27,25 +29,25 @@ needs_compiler = pytest.mark.skipif(COMPILER is None or os.name == "nt", reason=
 def opened_anew(tmp_path, monkeypatch):
     """An empty cache folder, and nothing remembered before or after."""
     monkeypatch.setenv("DOZERO_CACHE", str(tmp_path))
-    open_library.cache_clear()
+    compiler._open_library.cache_clear()
     yield tmp_path / "native"
-    open_library.cache_clear()
+    compiler._open_library.cache_clear()
 
 
 @needs_compiler
 def test_it_is_compiled_once_for_this_user_alone(opened_anew):
-    assert open_library() is not None
+    assert open_library(SOURCE) is not None
     (made,) = opened_anew.iterdir()
     assert made.stat().st_mode & 0o777 == opened_anew.stat().st_mode & 0o777 == 0o700
     before = made.stat().st_mtime_ns
-    open_library.cache_clear()
-    assert open_library() is not None
+    compiler._open_library.cache_clear()
+    assert open_library(SOURCE) is not None
     assert made.stat().st_mtime_ns == before
 
 
 def test_without_a_compiler_there_is_none(opened_anew, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert open_library() is None
+    assert open_library(SOURCE) is None
     assert not opened_anew.exists()
 
 
@@ -56,7 +58,7 @@ def test_a_compiler_that_does_not_work_is_as_good_as_none(script, opened_anew, t
     broken.write_text(f"#!/bin/sh\n{script}\n")
     broken.chmod(0o700)
     monkeypatch.setattr(shutil, "which", lambda name: str(broken))
-    assert open_library() is None
+    assert open_library(SOURCE) is None
     assert not list(opened_anew.glob("*"))
 
 
@@ -64,7 +66,7 @@ def test_a_compiler_that_does_not_work_is_as_good_as_none(script, opened_anew, t
 def test_a_folder_that_others_can_write_is_not_used(opened_anew):
     opened_anew.mkdir()
     opened_anew.chmod(0o777)
-    assert open_library() is None
+    assert open_library(SOURCE) is None
     assert not list(opened_anew.iterdir())
 
 
@@ -73,15 +75,15 @@ def test_a_folder_that_others_can_write_is_not_used(opened_anew):
     "spoil", [lambda file: file.write_bytes(file.read_bytes()[:1000]), lambda file: file.chmod(0o722)]
 )
 def test_a_file_that_is_not_whole_or_that_others_can_write_is_not_opened_but_made_anew(spoil, opened_anew):
-    assert open_library() is not None
+    assert open_library(SOURCE) is not None
     (made,) = opened_anew.iterdir()
     good = made.read_bytes()
     made.unlink()  # what this process has opened stays as it is
     made.write_bytes(good)
     spoil(made)
     assert not (is_ours_alone(made) and is_whole(made))
-    open_library.cache_clear()
-    assert open_library() is not None
+    compiler._open_library.cache_clear()
+    assert open_library(SOURCE) is not None
     assert made.read_bytes() == good
     assert is_ours_alone(made)
 
@@ -97,7 +99,7 @@ def test_the_cache_folder_is_where_the_user_says(monkeypatch, tmp_path):
 @needs_compiler
 @pytest.mark.parametrize("cpu", [CPUS[0], "-mavx2 -mfma", ""])
 def test_the_source_compiles_without_a_warning_for_old_cpus_too(cpu, tmp_path):
-    if cpu.startswith("-mavx2") and "avx2" not in compiled.read_text(compiled.Path("/proc/cpuinfo")):
+    if cpu.startswith("-mavx2") and "avx2" not in compiler.read_text(compiler.Path("/proc/cpuinfo")):
         pytest.skip("not an x86")
     source = str(resources.files("dozero") / "generate" / "decoder.c")
     command = [COMPILER, *FLAGS, *cpu.split(), *THREADS[0], "-Wall", "-Wextra", "-Werror", "-o", str(tmp_path / "d.so")]

@@ -1,0 +1,690 @@
+/* What stands between the matrix products of a training step, each part in one go over memory: the arithmetic of
+ * model/transformer.py, train/loss.py and train/optim.py, forward and backward, written for a CPU.
+ *
+ * fused.py compiles this file with the C compiler of the machine and calls it between torch's products; the tests compare it
+ * with the model and its gradients. Letters are those of the model: B rows, T positions, H query heads, K key/value heads,
+ * D head_dim, C d_model, F d_ff, V vocabulary, N = B * T. Numbers are floats, or "low": bfloat16, floats without their lower
+ * 16 bits. Sums are in float always. Whatever the number of threads, each sum adds the same numbers in the same order: what
+ * is added over rows is added up over PART of them here, and over these parts by whoever called.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+#ifdef __AMX_BF16__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#ifdef _OPENMP
+#include <omp.h>
+#define ME omp_get_thread_num()
+#else
+#define ME 0
+#endif
+
+#define UNROLLED _Pragma("GCC unroll 16")
+#define INLINE static inline __attribute__((always_inline))
+#define WIDE 16
+#define EDGE 32 /* queries or keys of a square of scores */
+#define PART 64 /* rows whose sums are added up here */
+#define AT_ONCE 4096 /* numbers of a long row that one thread takes */
+
+typedef float floats __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t ints __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint32_t bits __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint16_t halves __attribute__((vector_size(32), aligned(2), may_alias));
+
+INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+INLINE int64_t filled_up(int64_t n, int64_t size) { return (n + size - 1) / size * size; }
+
+/* Sixteen numbers from the i-th on. */
+INLINE floats load(const void *p, int64_t i, int low) {
+    if (low) return (floats)(__builtin_convertvector(*(const halves *)((const uint16_t *)p + i), bits) << 16);
+    return *(const floats *)((const float *)p + i);
+}
+
+/* As bfloat16, to the nearest, ties to even. */
+INLINE halves rounded(floats a) {
+#ifdef __AVX512BF16__
+    return (halves)_mm512_cvtneps_pbh((__m512)a);
+#else
+    const bits b = (bits)a;
+    return __builtin_convertvector((b + 0x7fff + ((b >> 16) & 1)) >> 16, halves);
+#endif
+}
+
+INLINE void store(void *p, int64_t i, floats a, int low) {
+    if (low) *(halves *)((uint16_t *)p + i) = rounded(a);
+    else *(floats *)((float *)p + i) = a;
+}
+
+/* The first `count` of sixteen numbers; zeros after them. */
+INLINE floats load_some(const void *p, int64_t i, int64_t count, int low) {
+    if (count >= WIDE) return load(p, i, low);
+    float some[WIDE] = {0};
+    for (int64_t k = 0; k < count; k++) {
+        uint32_t b = low ? (uint32_t)((const uint16_t *)p)[i + k] << 16 : ((const uint32_t *)p)[i + k];
+        memcpy(some + k, &b, sizeof b);
+    }
+    return load(some, 0, 0);
+}
+
+INLINE void store_some(void *p, int64_t i, floats a, int64_t count, int low) {
+    if (count >= WIDE) { store(p, i, a, low); return; }
+    uint16_t halves_of[WIDE];
+    float floats_of[WIDE];
+    store(low ? (void *)halves_of : (void *)floats_of, 0, a, low);
+    if (low) memcpy((uint16_t *)p + i, halves_of, count * sizeof(uint16_t));
+    else memcpy((float *)p + i, floats_of, count * sizeof(float));
+}
+
+#ifdef __AVX512F__
+INLINE float sum_of(floats a) { return _mm512_reduce_add_ps((__m512)a); }
+INLINE float most_of(floats a) { return _mm512_reduce_max_ps((__m512)a); }
+INLINE floats choose(ints mask, floats a, floats b) {
+    return (floats)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)mask), (__m512)b, (__m512)a);
+}
+INLINE floats larger(floats a, floats b) { return (floats)_mm512_max_ps((__m512)a, (__m512)b); }
+#else
+INLINE float sum_of(floats a) {
+    float each[WIDE];
+    memcpy(each, &a, sizeof a);
+    for (int step = WIDE / 2; step; step /= 2)
+        for (int k = 0; k < step; k++) each[k] += each[k + step];
+    return each[0];
+}
+INLINE float most_of(floats a) {
+    float each[WIDE];
+    memcpy(each, &a, sizeof a);
+    for (int step = WIDE / 2; step; step /= 2)
+        for (int k = 0; k < step; k++) each[k] = each[k] > each[k + step] ? each[k] : each[k + step];
+    return each[0];
+}
+INLINE floats choose(ints mask, floats a, floats b) { return (floats)(((ints)a & mask) | ((ints)b & ~mask)); }
+INLINE floats larger(floats a, floats b) { return choose(a > b, a, b); }
+#endif
+
+INLINE floats all(float x) { return (floats){0} + x; }
+
+/* e to the x: 2^n times a polynomial of the rest, within 2e-7 of it; of less than -87 it is 1.6e-38. Not a number stays so. */
+INLINE floats exponential(floats x) {
+    x = choose(x < -87.0f, all(-87.0f), x);
+    x = choose(x > 88.0f, all(88.0f), x);
+    const floats n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
+    const floats r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    floats p = all(1.9875691500e-4f);
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    return p * (floats)((__builtin_convertvector(n, ints) + 127) << 23);
+}
+
+static const ints COUNT = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+/* --- norms -------------------------------------------------------------------------------------------------------- */
+
+INLINE void norm_rows(const void *x, const float *weight, void *y, float *r, int64_t N, int64_t C, float eps, int threads, int low) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t n = 0; n < N; n++) {
+        floats squares = {0};
+        for (int64_t i = 0; i < C; i += WIDE) {
+            const floats v = load_some(x, n * C + i, C - i, low);
+            squares += v * v;
+        }
+        r[n] = 1.0f / sqrtf(sum_of(squares) / (float)C + eps);
+        for (int64_t i = 0; i < C; i += WIDE)
+            store_some(y, n * C + i, load_some(x, n * C + i, C - i, low) * r[n] * load_some(weight, i, C - i, 0), C - i, low);
+    }
+}
+
+/* y = x / rms(x) * weight of N rows, and r = 1 / rms(x). */
+void norm(const void *x, const float *weight, void *y, float *r, int64_t N, int64_t C, float eps, int threads, int low) {
+    if (low) norm_rows(x, weight, y, r, N, C, eps, threads, 1);
+    else norm_rows(x, weight, y, r, N, C, eps, threads, 0);
+}
+
+INLINE void norm_back_rows(const void *dy, const void *x, const float *r, const float *weight, const void *beside, void *dx, float *dw, int64_t N, int64_t C, int threads, int low) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t part = 0; part < filled_up(N, PART) / PART; part++) {
+        float *sums = dw + part * C;
+        memset(sums, 0, C * sizeof *sums);
+        for (int64_t n = part * PART; n < least(N, (part + 1) * PART); n++) {
+            floats dots = {0};
+            for (int64_t i = 0; i < C; i += WIDE) {
+                const floats unit = load_some(x, n * C + i, C - i, low) * r[n], d = load_some(dy, n * C + i, C - i, low);
+                store_some(sums, i, load_some(sums, i, C - i, 0) + d * unit, C - i, 0);
+                dots += d * load_some(weight, i, C - i, 0) * unit;
+            }
+            const float mean = sum_of(dots) / (float)C;
+            for (int64_t i = 0; i < C; i += WIDE) {
+                const floats unit = load_some(x, n * C + i, C - i, low) * r[n], d = load_some(dy, n * C + i, C - i, low);
+                const floats back = (d * load_some(weight, i, C - i, 0) - unit * mean) * r[n];
+                store_some(dx, n * C + i, load_some(beside, n * C + i, C - i, low) + back, C - i, low);
+            }
+        }
+    }
+}
+
+/* dx = beside + what comes back through a norm; dw: a row of C for each PART rows. */
+void norm_back(const void *dy, const void *x, const float *r, const float *weight, const void *beside, void *dx, float *dw, int64_t N, int64_t C, int threads, int low) {
+    if (low) norm_back_rows(dy, x, r, weight, beside, dx, dw, N, C, threads, 1);
+    else norm_back_rows(dy, x, r, weight, beside, dx, dw, N, C, threads, 0);
+}
+
+/* --- the gated unit ----------------------------------------------------------------------------------------------- */
+
+INLINE void gate_rows(const void *gate_up, void *y, int64_t N, int64_t F, int threads, int low) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t n = 0; n < N; n++)
+        for (int64_t i = 0; i < F; i += WIDE) {
+            const floats g = load_some(gate_up, 2 * n * F + i, F - i, low), u = load_some(gate_up, (2 * n + 1) * F + i, F - i, low);
+            store_some(y, n * F + i, g / (1.0f + exponential(-g)) * u, F - i, low);
+        }
+}
+
+/* y = silu(gate) * up; a row of gate_up holds F of the one, then F of the other. */
+void gate(const void *gate_up, void *y, int64_t N, int64_t F, int threads, int low) {
+    if (low) gate_rows(gate_up, y, N, F, threads, 1);
+    else gate_rows(gate_up, y, N, F, threads, 0);
+}
+
+INLINE void gate_back_rows(void *gate_up, void *dy, int64_t N, int64_t F, int threads, int low) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t n = 0; n < N; n++)
+        for (int64_t i = 0; i < F; i += WIDE) {
+            const floats g = load_some(gate_up, 2 * n * F + i, F - i, low), u = load_some(gate_up, (2 * n + 1) * F + i, F - i, low);
+            const floats d = load_some(dy, n * F + i, F - i, low);
+            const floats share = 1.0f / (1.0f + exponential(-g)), silu = g * share;
+            store_some(dy, n * F + i, silu * u, F - i, low);
+            store_some(gate_up, 2 * n * F + i, d * u * share * (1.0f + g - silu), F - i, low);
+            store_some(gate_up, (2 * n + 1) * F + i, d * silu, F - i, low);
+        }
+}
+
+/* Put the gradients for gate and up in the place of these, and y, which the weights after it want, in the place of dy. */
+void gate_back(void *gate_up, void *dy, int64_t N, int64_t F, int threads, int low) {
+    if (low) gate_back_rows(gate_up, dy, N, F, threads, 1);
+    else gate_back_rows(gate_up, dy, N, F, threads, 0);
+}
+
+/* --- the loss ----------------------------------------------------------------------------------------------------- */
+
+INLINE void surprise_row(void *logits, int64_t target, float *nats, float *powers, int64_t V, float scale, int low) {
+    floats most = all(-INFINITY), sums = {0};
+    int64_t i = 0;
+    for (; i + WIDE <= V; i += WIDE) most = larger(load(logits, i, low), most);
+    float largest = most_of(most);
+    for (; i < V; i++) largest = fmaxf(largest, sum_of(load_some(logits, i, 1, low)));
+    for (i = 0; i < V; i += WIDE) {
+        floats power = exponential(load_some(logits, i, V - i, low) - largest);
+        if (V - i < WIDE) power = choose(COUNT < (int32_t)(V - i), power, (floats){0});
+        store(powers, i, power, 0);
+        sums += power;
+    }
+    const float sum = sum_of(sums), share = scale / sum;
+    *nats = logf(sum) + largest - sum_of(load_some(logits, target, 1, low));
+    for (i = 0; i < V; i += WIDE) store_some(logits, i, load(powers, i, 0) * share, V - i, low);
+    const floats at_target = all(powers[target] * share - scale);
+    store_some(logits, target, at_target, 1, low);
+}
+
+/* Put the gradient of `scale` times the sum of -log softmax(logits)[target] in the place of the logits, and each row's nats
+ * into `nats`: 0, and no gradient, where the target is `ignore`. `own`: filled_up(V, 16) floats for each thread. */
+void surprise(void *logits, const int64_t *targets, float *nats, float *own, int64_t N, int64_t V, float scale, int64_t ignore, int threads, int low) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t n = 0; n < N; n++) {
+        char *row = (char *)logits + n * V * (low ? 2 : 4);
+        nats[n] = 0;
+        if (targets[n] == ignore) memset(row, 0, V * (low ? 2 : 4));
+        else if (low) surprise_row(row, targets[n], nats + n, own + ME * filled_up(V, WIDE), V, scale, 1);
+        else surprise_row(row, targets[n], nats + n, own + ME * filled_up(V, WIDE), V, scale, 0);
+    }
+}
+
+/* --- AdamW -------------------------------------------------------------------------------------------------------- */
+
+/* One step of P numbers: mean and square of the gradients g are kept, p moves by `rate` * mean / (sqrt(square * mend) + eps)
+ * after it shrank by `keep`. */
+void adam(float *p, const float *g, float *mean, float *square, int64_t P, float beta1, float beta2, float rate, float mend, float keep, float eps, int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t begin = 0; begin < P; begin += AT_ONCE)
+        for (int64_t i = begin; i < least(P, begin + AT_ONCE); i++) {
+            mean[i] += (1.0f - beta1) * (g[i] - mean[i]);
+            square[i] = beta2 * square[i] + (1.0f - beta2) * g[i] * g[i];
+            p[i] = p[i] * keep - rate * mean[i] / (sqrtf(square[i] * mend) + eps);
+        }
+}
+
+/* --- Muon, before and after it orthogonalises ---------------------------------------------------------------------- */
+
+INLINE void blend_all(const float *g, float *momentum, void *to, int64_t P, float keep, int threads, int low) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t i = 0; i < P; i += WIDE) {
+        const floats now = load_some(g, i, P - i, 0), before = load_some(momentum, i, P - i, 0);
+        const floats mean = before + (now - before) * (1.0f - keep);
+        store_some(momentum, i, mean, P - i, 0);
+        store_some(to, i, now + (mean - now) * keep, P - i, low);
+    }
+}
+
+/* The momentum of P gradients, moved on, and `to`: the gradients moved as far towards it (Nesterov). */
+void blend(const float *g, float *momentum, void *to, int64_t P, float keep, int threads, int low) {
+    if (low) blend_all(g, momentum, to, P, keep, threads, 1);
+    else blend_all(g, momentum, to, P, keep, threads, 0);
+}
+
+INLINE void move_all(float *p, const void *direction, int64_t P, float keep, float rate, int threads, int low) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t i = 0; i < P; i += WIDE)
+        store_some(p, i, load_some(p, i, P - i, 0) * keep - load_some(direction, i, P - i, low) * rate, P - i, 0);
+}
+
+/* P weights shrink by `keep`, then step against a direction. */
+void move(float *p, const void *direction, int64_t P, float keep, float rate, int threads, int low) {
+    if (low) move_all(p, direction, P, keep, rate, threads, 1);
+    else move_all(p, direction, P, keep, rate, threads, 0);
+}
+
+/* --- attention ---------------------------------------------------------------------------------------------------- */
+
+/* From what the product for queries, keys and values gave to what goes into the one after attention, and back: norms of the
+ * heads, rotation, scores, softmax and the weighted mean. A key/value head of a row is one piece of work, with the query heads
+ * that share it; nothing of it leaves the caches but what goes out. Scores exist for squares of EDGE queries and as many keys.
+ *
+ * A product wants its second factor "packed": the numbers that are added together in one row, of bfloat16 two such rows
+ * interleaved, as tile registers take them. Every matrix here is wanted as it is (`rows`, T D) to be a first factor, and one or
+ * both of its packed forms: `down` the positions are what is added over, `across` the coordinates are.
+ */
+typedef struct {
+    int64_t B, T, H, K, D, low, threads, room;
+    float eps, unused;
+    const void *qkv;              /* B T (H + 2 K) D */
+    const float *q_scale, *k_scale; /* D, or NULL: heads without norms */
+    const float *cos, *sin;       /* T D/2 */
+    const int64_t *segments;      /* B T, never falling: which document of its row a position belongs to */
+    void *y;                      /* B T H D */
+    float *logs;                  /* B H T: the logarithm of the sum of each row of scores' powers */
+    const void *dy;
+    void *dqkv;
+    float *dscales;               /* B K 2 D: gradients of q_scale and k_scale */
+    char *own;                    /* `room` bytes for each thread */
+} Attend;
+
+enum { INTO_TILES = 1, FLOATS = 0 };
+
+INLINE int64_t size_of(int tiles) { return tiles ? 2 : 4; }
+
+/* Positions from one row of a matrix packed `across` to the next: not a power of two, or all would fall into the same lines. */
+INLINE int64_t pitch(int64_t T) { return filled_up(T, EDGE) + WIDE; }
+
+#ifdef __AMX_BF16__
+typedef struct { uint8_t palette, start, unused[14]; uint16_t bytes[16]; uint8_t rows[16]; } Tiles;
+
+static int has_tiles(void) {
+    static int known = -1;
+    if (known < 0) known = syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* tile data */) == 0;
+    return known;
+}
+
+static void begin_tiles(void) {
+    Tiles shape = {.palette = 1};
+    for (int i = 0; i < 8; i++) shape.rows[i] = 16, shape.bytes[i] = 64;
+    _tile_loadconfig(&shape);
+}
+
+static void end_tiles(void) { _tile_release(); }
+
+/* sums (32 32, or added to) of rows (32 `inner`) times packed (`inner` 32). */
+INLINE void square_of_tiles(float *sums, int64_t stride, const uint16_t *a, int64_t a_stride, const uint16_t *b, int64_t b_stride, int64_t inner, int adds) {
+    if (adds) {
+        _tile_loadd(0, sums, 4 * stride);
+        _tile_loadd(1, sums + 16, 4 * stride);
+        _tile_loadd(2, sums + 16 * stride, 4 * stride);
+        _tile_loadd(3, sums + 16 * stride + 16, 4 * stride);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    }
+    for (int64_t i = 0; i < inner; i += 32) {
+        _tile_loadd(4, a + i, 2 * a_stride);
+        _tile_loadd(5, a + 16 * a_stride + i, 2 * a_stride);
+        _tile_loadd(6, b + i * b_stride, 4 * b_stride);
+        _tile_loadd(7, b + i * b_stride + 32, 4 * b_stride);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(0, sums, 4 * stride);
+    _tile_stored(1, sums + 16, 4 * stride);
+    _tile_stored(2, sums + 16 * stride, 4 * stride);
+    _tile_stored(3, sums + 16 * stride + 16, 4 * stride);
+}
+#else
+static int has_tiles(void) { return 0; }
+static void begin_tiles(void) {}
+static void end_tiles(void) {}
+INLINE void square_of_tiles(float *sums, int64_t stride, const uint16_t *a, int64_t a_stride, const uint16_t *b, int64_t b_stride, int64_t inner, int adds) {}
+#endif
+
+#ifdef __AVX512F__
+enum { ROWS = 8, COLUMNS = 2 };
+#else
+enum { ROWS = 4, COLUMNS = 1 };
+#endif
+
+INLINE void square_of_floats(float *sums, int64_t stride, const float *a, int64_t a_stride, const float *b, int64_t b_stride, int64_t inner, int adds) {
+    for (int r = 0; r < EDGE; r += ROWS)
+        for (int c = 0; c < EDGE; c += COLUMNS * WIDE) {
+            floats sum[ROWS][COLUMNS];
+            UNROLLED
+            for (int k = 0; k < ROWS; k++)
+                UNROLLED
+                for (int t = 0; t < COLUMNS; t++) sum[k][t] = adds ? load(sums, (r + k) * stride + c + t * WIDE, 0) : (floats){0};
+            for (int64_t i = 0; i < inner; i++) {
+                UNROLLED
+                for (int k = 0; k < ROWS; k++)
+                    UNROLLED
+                    for (int t = 0; t < COLUMNS; t++) sum[k][t] += a[(r + k) * a_stride + i] * load(b, i * b_stride + c + t * WIDE, 0);
+            }
+            UNROLLED
+            for (int k = 0; k < ROWS; k++)
+                UNROLLED
+                for (int t = 0; t < COLUMNS; t++) store(sums, (r + k) * stride + c + t * WIDE, sum[k][t], 0);
+        }
+}
+
+/* A square of sums: EDGE rows of a times EDGE columns of b, which is packed. */
+INLINE void product(float *sums, int64_t stride, const void *a, int64_t a_stride, const void *b, int64_t b_stride, int64_t inner, int adds, int tiles) {
+    if (tiles) square_of_tiles(sums, stride, a, a_stride, b, b_stride, inner, adds);
+    else square_of_floats(sums, stride, a, a_stride, b, b_stride, inner, adds);
+}
+
+/* Where number (row, column) of a packed matrix begins; row is even. */
+INLINE void *packed_at(void *b, int64_t row, int64_t column, int64_t stride, int tiles) {
+    return tiles ? (void *)((uint16_t *)b + row * stride + 2 * column) : (void *)((float *)b + row * stride + column);
+}
+
+/* Pack T rows of D so that positions are added over: rows themselves, of bfloat16 interleaved in twos. T is even. */
+INLINE const void *pack_down(void *to, const void *rows, int64_t T, int64_t D, int tiles) {
+    if (!tiles) return rows;
+    for (int64_t t = 0; t < T; t += 2)
+        for (int64_t i = 0; i < D; i += WIDE) {
+            const bits first = __builtin_convertvector(*(const halves *)((const uint16_t *)rows + t * D + i), bits);
+            const bits second = __builtin_convertvector(*(const halves *)((const uint16_t *)rows + (t + 1) * D + i), bits);
+            *(bits *)((uint32_t *)to + t / 2 * D + i) = first | second << 16;
+        }
+    return to;
+}
+
+/* Turn a square of 16 words of 32 bits. */
+INLINE void transpose(uint32_t *to, int64_t to_stride, const uint32_t *from, int64_t from_stride) {
+    for (int i = 0; i < WIDE; i++)
+        for (int k = 0; k < WIDE; k++) to[i * to_stride + k] = from[k * from_stride + i];
+}
+
+/* Pack T rows of D so that coordinates are added over: the transpose, of bfloat16 with two coordinates of a position side by side. */
+INLINE void pack_across(void *to, const void *rows, int64_t T, int64_t D, int tiles) {
+    const int64_t words = tiles ? D / 2 : D;
+    for (int64_t t = 0; t < T; t += WIDE)
+        for (int64_t i = 0; i < words; i += WIDE)
+            transpose((uint32_t *)to + i * pitch(T) + t, pitch(T), (const uint32_t *)rows + t * words + i, words);
+}
+
+/* The transpose of T rows of D, plain (D T, rows a pitch apart), from what `pack_across` made of them. */
+INLINE const void *transposed(void *to, const void *across, int64_t T, int64_t D, int tiles) {
+    if (!tiles) return across;
+    for (int64_t i = 0; i < D / 2; i++)
+        for (int64_t t = 0; t < T; t += WIDE) {
+            const bits both = *(const bits *)((const uint32_t *)across + i * pitch(T) + t);
+            *(halves *)((uint16_t *)to + 2 * i * pitch(T) + t) = __builtin_convertvector(both & 0xffff, halves);
+            *(halves *)((uint16_t *)to + (2 * i + 1) * pitch(T) + t) = __builtin_convertvector(both >> 16, halves);
+        }
+    return to;
+}
+
+INLINE float *take_floats(char **own, int64_t count) {
+    float *taken = (float *)*own;
+    *own += filled_up(count * sizeof(float), 64);
+    return taken;
+}
+
+INLINE const void *head_at(const Attend *a, const void *all_heads, int64_t b, int64_t t, int64_t head, int64_t heads) {
+    return (const char *)all_heads + ((b * a->T + t) * heads + head) * a->D * (a->low ? 2 : 4);
+}
+
+/* Rows of D of one head, up to a multiple of EDGE, zeros past the last: `turned` queries or keys, normalised, rotated and
+ * scaled; others as they are. */
+INLINE void take_head(const Attend *a, void *rows, const void *all_heads, int64_t b, int64_t head, int64_t heads, const float *scale, float factor, int turned, int tiles, int low) {
+    const int64_t D = a->D, half = D / 2;
+    for (int64_t t = 0; t < a->T; t++) {
+        const void *from = head_at(a, all_heads, b, t, head, heads);
+        floats squares = {0};
+        float r = 1.0f;
+        if (turned && scale) {
+            for (int64_t i = 0; i < D; i += WIDE) squares += load(from, i, low) * load(from, i, low);
+            r = 1.0f / sqrtf(sum_of(squares) / (float)D + a->eps);
+        }
+        for (int64_t i = 0; i < half; i += WIDE) {
+            floats x = load(from, i, low), y = load(from, half + i, low);
+            if (turned) {
+                const floats c = load(a->cos, t * half + i, 0), s = load(a->sin, t * half + i, 0);
+                if (scale) x = x * r * load(scale, i, 0), y = y * r * load(scale, half + i, 0);
+                const floats x_turned = x * c - y * s;
+                y = (y * c + x * s) * factor;
+                x = x_turned * factor;
+            }
+            store(rows, t * D + i, x, tiles);
+            store(rows, t * D + half + i, y, tiles);
+        }
+    }
+    memset((char *)rows + a->T * D * size_of(tiles), 0, (filled_up(a->T, EDGE) - a->T) * D * size_of(tiles));
+}
+
+/* The way back of `take_head`: gradients of turned rows (or as they are) to those of what the product gave, and of the scale. */
+INLINE void give_head(const Attend *a, const float *drows, int64_t b, int64_t head, const float *scale, float *dscale, float factor, int turned, int low) {
+    const int64_t D = a->D, half = D / 2, heads = a->H + 2 * a->K;
+    for (int64_t t = 0; t < a->T; t++) {
+        const void *from = head_at(a, a->qkv, b, t, head, heads);
+        void *to = (void *)head_at(a, a->dqkv, b, t, head, heads);
+        floats squares = {0}, dots = {0};
+        float r = 1.0f, mean = 0.0f, turned_back[256];
+        for (int64_t i = 0; i < half; i += WIDE) {
+            floats dx = load(drows, t * D + i, 0), dy = load(drows, t * D + half + i, 0);
+            if (turned) {
+                const floats c = load(a->cos, t * half + i, 0), s = load(a->sin, t * half + i, 0);
+                const floats back = (dx * c + dy * s) * factor;
+                dy = (dy * c - dx * s) * factor;
+                dx = back;
+            }
+            store(turned_back, i, dx, 0);
+            store(turned_back, half + i, dy, 0);
+        }
+        if (turned && scale) {
+            for (int64_t i = 0; i < D; i += WIDE) squares += load(from, i, low) * load(from, i, low);
+            r = 1.0f / sqrtf(sum_of(squares) / (float)D + a->eps);
+            for (int64_t i = 0; i < D; i += WIDE) {
+                const floats unit = load(from, i, low) * r, d = load(turned_back, i, 0);
+                store(dscale, i, load(dscale, i, 0) + d * unit, 0);
+                dots += d * load(scale, i, 0) * unit;
+            }
+            mean = sum_of(dots) / (float)D;
+        }
+        for (int64_t i = 0; i < D; i += WIDE) {
+            floats d = load(turned_back, i, 0);
+            if (turned && scale) d = (d * load(scale, i, 0) - load(from, i, low) * r * mean) * r;
+            store(to, i, d, low);
+        }
+    }
+}
+
+/* For each position the first one of its document. */
+INLINE void find_begins(const Attend *a, int64_t b, int32_t *begins) {
+    const int64_t *segments = a->segments + b * a->T;
+    for (int64_t t = 0; t < filled_up(a->T, EDGE); t++)
+        begins[t] = t >= a->T ? (int32_t)(a->T) : t == 0 || segments[t] != segments[t - 1] ? (int32_t)t : begins[t - 1];
+}
+
+/* Softmax over what each of EDGE queries from q on sees, keys from `from` on: scores to powers, their sums apart. */
+INLINE void soften(const Attend *a, const float *scores, int64_t stride, void *powers, const int32_t *begins, float *logs, float *back, int64_t q, int64_t from, int tiles) {
+    for (int k = 0; k < EDGE; k++) {
+        const float *row = scores + k * stride;
+        const int32_t first = (int32_t)(begins[q + k] - from), last = (int32_t)(q + k - from); /* that it sees */
+        floats most = all(-INFINITY), sums = {0};
+        for (int32_t i = first / WIDE * WIDE; i <= last; i += WIDE) {
+            const floats score = load(row, i, 0);
+            const ints at = COUNT + i;
+            most = larger(i >= first && i + WIDE - 1 <= last ? score : choose((at >= first) & (at <= last), score, all(-INFINITY)), most);
+        }
+        const float largest = most_of(most);
+        for (int32_t i = 0; i < q + EDGE - from; i += WIDE) {
+            floats power = {0};
+            if (i + WIDE > first && i <= last) {
+                const ints at = COUNT + i;
+                power = exponential(load(row, i, 0) - largest);
+                if (i < first || i + WIDE - 1 > last) power = choose((at >= first) & (at <= last), power, (floats){0});
+                sums += power;
+            }
+            store(powers, k * stride + i, power, tiles);
+        }
+        const float sum = sum_of(sums);
+        back[k] = q + k < a->T ? 1.0f / sum : 0.0f;
+        if (q + k < a->T) logs[q + k] = largest + logf(sum);
+    }
+}
+
+INLINE void attend_heads(const Attend *a, int64_t b, int64_t kv, char *own, int tiles, int low) {
+    const int64_t T = filled_up(a->T, EDGE), D = a->D, G = a->H / a->K, heads = a->H + 2 * a->K, stride = pitch(T);
+    int32_t *begins = (int32_t *)take_floats(&own, T);
+    float *rows = take_floats(&own, T * D), *across = take_floats(&own, D * stride), *values = take_floats(&own, T * D);
+    float *queries = take_floats(&own, T * D), *scores = take_floats(&own, EDGE * stride), *shares = take_floats(&own, EDGE * stride);
+    float sums[EDGE * EDGE], back[EDGE];
+    find_begins(a, b, begins);
+    take_head(a, rows, a->qkv, b, a->H + kv, heads, a->k_scale, 1.0f, 1, tiles, low);
+    pack_across(across, rows, T, D, tiles);
+    take_head(a, rows, a->qkv, b, a->H + a->K + kv, heads, NULL, 1.0f, 0, tiles, low);
+    const void *down = pack_down(values, rows, T, D, tiles);
+    for (int64_t h = kv * G; h < (kv + 1) * G; h++) {
+        take_head(a, queries, a->qkv, b, h, heads, a->q_scale, 1.0f / sqrtf((float)D), 1, tiles, low);
+        for (int64_t q = 0; q < T; q += EDGE) {
+            const int64_t from = begins[q] / EDGE * EDGE, end = q + EDGE - from;
+            for (int64_t k = 0; k < end; k += EDGE)
+                product(scores + k, stride, (char *)queries + q * D * size_of(tiles), D, packed_at(across, 0, from + k, stride, tiles), stride, D, 0, tiles);
+            soften(a, scores, stride, shares, begins, a->logs + (b * a->H + h) * a->T, back, q, from, tiles);
+            for (int64_t i = 0; i < D; i += EDGE) {
+                product(sums, EDGE, shares, stride, packed_at((void *)down, from, i, D, tiles), D, end, 0, tiles);
+                for (int64_t k = 0; k < least(EDGE, a->T - q); k++)
+                    for (int64_t c = 0; c < EDGE; c += WIDE)
+                        store((void *)head_at(a, a->y, b, q + k, h, a->H), i + c, load(sums, k * EDGE + c, 0) * back[k], low);
+            }
+        }
+    }
+}
+
+/* Of a square of keys k.. and queries q..: shares (as the forward pass had them) and the gradients of the scores, as first
+ * factors (EDGE keys by EDGE queries), the latter also packed. */
+INLINE void blame(const Attend *a, float *scores, const float *dshares, void *shares, void *dscores, void *packed, const int32_t *begins, const float *logs, const float *dots, int64_t k, int64_t q, int tiles) {
+    for (int row = 0; row < EDGE; row += 2)
+        for (int c = 0; c < EDGE; c += WIDE) {
+            floats d[2];
+            UNROLLED
+            for (int second = 0; second < 2; second++) {
+                const int64_t at = (row + second) * EDGE + c;
+                const int32_t key = (int32_t)(k + row + second);
+                const ints first = *(const ints *)(begins + q + c), seen = (first <= key) & (COUNT + (int32_t)(q + c) >= key);
+                const int whole = begins[q + c + WIDE - 1] <= key && q + c >= key;
+                floats share = exponential(load(scores, at, 0) - load(logs, q + c, 0));
+                if (!whole) share = choose(seen, share, (floats){0});
+                d[second] = share * (load(dshares, at, 0) - load(dots, q + c, 0));
+                store(shares, at, share, tiles);
+                store(dscores, at, d[second], tiles);
+            }
+            if (tiles) {
+                const bits low0 = __builtin_convertvector(rounded(d[0]), bits), low1 = __builtin_convertvector(rounded(d[1]), bits);
+                *(bits *)((uint32_t *)packed + row / 2 * EDGE + c) = low0 | low1 << 16;
+            }
+        }
+}
+
+INLINE void attend_back_heads(const Attend *a, int64_t b, int64_t kv, char *own, int tiles, int low) {
+    const int64_t T = filled_up(a->T, EDGE), D = a->D, G = a->H / a->K, heads = a->H + 2 * a->K, stride = pitch(T), size = size_of(tiles);
+    int32_t *begins = (int32_t *)take_floats(&own, T);
+    float *keys = take_floats(&own, T * D), *values = take_floats(&own, T * D), *across = take_floats(&own, D * stride), *turned = take_floats(&own, D * stride);
+    float *q_rows = take_floats(&own, T * D), *q_across = take_floats(&own, D * stride), *q_packed = take_floats(&own, T * D);
+    float *y_rows = take_floats(&own, T * D), *y_across = take_floats(&own, D * stride), *y_packed = take_floats(&own, T * D);
+    float *dkeys = take_floats(&own, T * D), *dvalues = take_floats(&own, T * D), *dqueries = take_floats(&own, D * stride), *dq_rows = take_floats(&own, T * D);
+    float *logs = take_floats(&own, T), *dots = take_floats(&own, T), *dscale = a->dscales + (b * a->K + kv) * 2 * D;
+    float scores[EDGE * EDGE], dshares[EDGE * EDGE], shares[EDGE * EDGE], dscores[EDGE * EDGE], packed[EDGE * EDGE];
+    find_begins(a, b, begins);
+    memset(dscale, 0, 2 * D * sizeof *dscale);
+    memset(dkeys, 0, T * D * sizeof *dkeys);
+    memset(dvalues, 0, T * D * sizeof *dvalues);
+    take_head(a, keys, a->qkv, b, a->H + kv, heads, a->k_scale, 1.0f, 1, tiles, low);
+    pack_across(across, keys, T, D, tiles);
+    const void *keys_turned = transposed(turned, across, T, D, tiles);
+    take_head(a, values, a->qkv, b, a->H + a->K + kv, heads, NULL, 1.0f, 0, tiles, low);
+    for (int64_t h = kv * G; h < (kv + 1) * G; h++) {
+        const float factor = 1.0f / sqrtf((float)D);
+        take_head(a, q_rows, a->qkv, b, h, heads, a->q_scale, factor, 1, tiles, low);
+        pack_across(q_across, q_rows, T, D, tiles);
+        const void *q_down = pack_down(q_packed, q_rows, T, D, tiles);
+        take_head(a, y_rows, a->dy, b, h, a->H, NULL, 1.0f, 0, tiles, low);
+        pack_across(y_across, y_rows, T, D, tiles);
+        const void *y_down = pack_down(y_packed, y_rows, T, D, tiles);
+        memset(dqueries, 0, D * stride * sizeof *dqueries);
+        memset(logs, 0, T * sizeof *logs);
+        memset(dots, 0, T * sizeof *dots);
+        memcpy(logs, a->logs + (b * a->H + h) * a->T, a->T * sizeof *logs);
+        for (int64_t t = 0; t < a->T; t++) {
+            floats dot = {0};
+            for (int64_t i = 0; i < D; i += WIDE) dot += load(head_at(a, a->y, b, t, h, a->H), i, low) * load(head_at(a, a->dy, b, t, h, a->H), i, low);
+            dots[t] = sum_of(dot);
+        }
+        for (int64_t q = 0; q < T; q += EDGE)
+            for (int64_t k = begins[q] / EDGE * EDGE; k <= q; k += EDGE) {
+                product(scores, EDGE, (char *)keys + k * D * size, D, packed_at(q_across, 0, q, stride, tiles), stride, D, 0, tiles);
+                product(dshares, EDGE, (char *)values + k * D * size, D, packed_at(y_across, 0, q, stride, tiles), stride, D, 0, tiles);
+                blame(a, scores, dshares, shares, dscores, packed, begins, logs, dots, k, q, tiles);
+                for (int64_t i = 0; i < D; i += EDGE) {
+                    product(dvalues + k * D + i, D, shares, EDGE, packed_at((void *)y_down, q, i, D, tiles), D, EDGE, 1, tiles);
+                    product(dkeys + k * D + i, D, dscores, EDGE, packed_at((void *)q_down, q, i, D, tiles), D, EDGE, 1, tiles);
+                    product(dqueries + i * stride + q, stride, (char *)keys_turned + (i * stride + k) * size, stride, tiles ? packed : dscores, EDGE, EDGE, 1, tiles);
+                }
+            }
+        for (int64_t t = 0; t < T; t += WIDE)
+            for (int64_t i = 0; i < D; i += WIDE) transpose((uint32_t *)dq_rows + t * D + i, D, (uint32_t *)dqueries + i * stride + t, stride);
+        give_head(a, dq_rows, b, h, a->q_scale, dscale, factor, 1, low);
+    }
+    give_head(a, dkeys, b, a->H + kv, a->k_scale, dscale + D, 1.0f, 1, low);
+    give_head(a, dvalues, b, a->H + a->K + kv, NULL, NULL, 1.0f, 0, low);
+}
+
+/* Bytes that each thread wants as its own. */
+int64_t attend_room(const Attend *a) {
+    const int64_t T = filled_up(a->T, EDGE);
+    return 4 * (9 * T * a->D + 5 * a->D * pitch(T) + 2 * EDGE * pitch(T) + 4 * T) + 64 * 20;
+}
+
+#define BY_PIECES(work)                                                                                  \
+    const int tiles = a->low && has_tiles();                                                             \
+    _Pragma("omp parallel for num_threads(a->threads) schedule(dynamic, 1)")                             \
+    for (int64_t piece = 0; piece < a->B * a->K; piece++) {                                              \
+        char *own = a->own + ME * a->room;                                                               \
+        if (tiles) begin_tiles();                                                                        \
+        if (tiles) work(a, piece / a->K, piece % a->K, own, INTO_TILES, 1);                              \
+        else if (a->low) work(a, piece / a->K, piece % a->K, own, FLOATS, 1);                            \
+        else work(a, piece / a->K, piece % a->K, own, FLOATS, 0);                                        \
+        if (tiles) end_tiles();                                                                          \
+    }
+
+void attend(const Attend *a) { BY_PIECES(attend_heads) }
+
+void attend_back(const Attend *a) { BY_PIECES(attend_back_heads) }

@@ -1,0 +1,336 @@
+"""A training step on a CPU with `fused.c`: torch's products, and all that stands between them in one go over memory each.
+
+The arithmetic is that of model/transformer.py, which stays the reference; tests hold the gradients against its. It is used
+where a C compiler is at hand and the shape suits (`why_not_fused`), and where it is faster (attention.py).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from dozero.compiler import open_library
+from dozero.model.transformer import Block, LayerCache, Transformer, project, rope_tables
+from dozero.settings import ModelConfig
+from dozero.train.recompute import is_recomputed
+
+SOURCE = "train/fused.c"
+EDGE, PART, WIDE, MOST_HEAD_DIM = 32, 64, 16, 256
+"""As fused.c has them: the edge of a square of scores, rows whose sums it adds up, numbers it takes at once."""
+DTYPES = (torch.float32, torch.bfloat16)
+
+
+class Attend(ctypes.Structure):
+    """What fused.c is told of attention, field by field as it stands there."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("B", "T", "H", "K", "D", "low", "threads", "room")),
+        *((name, ctypes.c_float) for name in ("eps", "unused")),
+        *((name, ctypes.c_void_p) for name in ("qkv", "q_scale", "k_scale", "cos", "sin", "segments")),
+        *((name, ctypes.c_void_p) for name in ("y", "logs", "dy", "dqkv", "dscales", "own")),
+    )
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The functions of fused.c on tensors. All are contiguous; x and its like are float32 or bfloat16, sums float32."""
+
+    library: ctypes.CDLL
+
+    def normalize(self, x: Float[Tensor, "N C"], weight: Float[Tensor, "C"], eps: float) -> tuple[Tensor, Tensor]:
+        """Return x / rms(x) * weight, and 1 / rms(x) of each row."""
+        N, C = x.shape
+        y, r = torch.empty_like(x), torch.empty(N)
+        self.library.norm(*_at(x, weight, y, r), N, C, eps, *_how(x))
+        return y, r
+
+    def normalize_back(
+        self,
+        dy: Float[Tensor, "N C"],
+        x: Float[Tensor, "N C"],
+        r: Float[Tensor, "N"],
+        weight: Float[Tensor, "C"],
+        beside: Float[Tensor, "N C"],
+    ) -> tuple[Tensor, Tensor]:
+        """Return `beside` plus the gradient for x, and the gradient for the weight."""
+        N, C = x.shape
+        dx, parts = torch.empty_like(x), torch.empty(-(-N // PART), C)
+        self.library.norm_back(*_at(dy, x, r, weight, beside, dx, parts), N, C, *_how(x))
+        return dx, parts.sum(0)
+
+    def gate(self, gate_up: Float[Tensor, "N F2"]) -> Float[Tensor, "N F"]:
+        """Return silu(gate) * up of rows that hold F of the one, then F of the other."""
+        N, F = gate_up.shape[0], gate_up.shape[1] // 2
+        y = gate_up.new_empty(N, F)
+        self.library.gate(*_at(gate_up, y), N, F, *_how(y))
+        return y
+
+    def gate_back(self, gate_up: Float[Tensor, "N F2"], dy: Float[Tensor, "N F"]) -> None:
+        """Put the gradient for gate_up in its place, and silu(gate) * up in that of dy."""
+        self.library.gate_back(*_at(gate_up, dy), *dy.shape, *_how(dy))
+
+    def surprise(
+        self, logits: Float[Tensor, "N V"], targets: Int[Tensor, "N"], scale: float, ignore: int
+    ) -> Float[Tensor, ""]:
+        """Return `scale` times the sum of -log softmax(logits)[target], and put its gradient in the place of the logits."""
+        N, V = logits.shape
+        nats, own = torch.empty(N), torch.empty(torch.get_num_threads(), _filled_up(V, WIDE))
+        self.library.surprise(*_at(logits, targets, nats, own), N, V, scale, ignore, *_how(logits))
+        return nats.sum() * scale
+
+    def attend(self, qkv: Float[Tensor, "N O"], of: AttendTo) -> tuple[Tensor, Tensor]:
+        """Return what each position gathered (N H*D), and of each query the logarithm of the sum of its powers (B H T)."""
+        c, (B, T) = of.config, of.segments.shape
+        y, logs = qkv.new_empty(B * T, c.n_heads * c.head_dim), torch.empty(B, c.n_heads, T)
+        self._attend(self.library.attend, of, qkv=qkv, y=y, logs=logs)
+        return y, logs
+
+    def attend_back(self, qkv: Tensor, of: AttendTo, y: Tensor, logs: Tensor, dy: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradient for qkv, and those of the scales of queries and keys (2 D)."""
+        c = of.config
+        dqkv, dscales = torch.empty_like(qkv), torch.empty(len(of.segments) * c.n_kv_heads, 2, c.head_dim)
+        self._attend(self.library.attend_back, of, qkv=qkv, y=y, logs=logs, dy=dy, dqkv=dqkv, dscales=dscales)
+        return dqkv, dscales.sum(0)
+
+    def _attend(self, function: Any, of: AttendTo, **tensors: Tensor) -> None:
+        c, (B, T), threads = of.config, of.segments.shape, torch.get_num_threads()
+        low = int(tensors["qkv"].dtype == torch.bfloat16)
+        told = Attend(B, T, c.n_heads, c.n_kv_heads, c.head_dim, low, threads, 0, c.norm_eps)
+        tensors |= {"cos": of.cos, "sin": of.sin, "segments": of.segments}
+        if of.q_scale is not None and of.k_scale is not None:
+            tensors |= {"q_scale": of.q_scale, "k_scale": of.k_scale}
+        told.room = self.library.attend_room(ctypes.byref(told))
+        tensors["own"] = torch.empty(threads * told.room, dtype=torch.uint8)
+        for name, tensor in tensors.items():
+            (address,) = _at(tensor)
+            setattr(told, name, address)
+        function(ctypes.byref(told))
+
+    def adam(self, p: Tensor, g: Tensor, mean: Tensor, square: Tensor, rates: Sequence[float]) -> None:
+        """Move weights by AdamW; `rates` are beta1, beta2, the rate, what mends the square, what is kept, and eps."""
+        self.library.adam(*_at(p, g, mean, square), p.numel(), *rates, torch.get_num_threads())
+
+    def blend(self, g: Tensor, momentum: Tensor, to: Tensor, keep: float) -> None:
+        """Move the momentum on, and put Nesterov's mix of it and the gradient into `to`, of either dtype."""
+        self.library.blend(*_at(g, momentum, to), g.numel(), keep, *_how(to))
+
+    def move(self, p: Tensor, direction: Tensor, keep: float, rate: float) -> None:
+        """Shrink weights, then step against a direction of either dtype."""
+        self.library.move(*_at(p, direction), p.numel(), keep, rate, *_how(direction))
+
+
+@dataclass(frozen=True)
+class AttendTo:
+    """What attention looks at beside queries, keys and values."""
+
+    config: ModelConfig
+    segments: Int[Tensor, "B T"]
+    """Which document of its row a position belongs to; never falling along a row."""
+    cos: Float[Tensor, "T half"]
+    sin: Float[Tensor, "T half"]
+    q_scale: Float[Tensor, "D"] | None
+    k_scale: Float[Tensor, "D"] | None
+
+
+def open_kernels() -> Kernels | None:
+    """Return the functions of fused.c; None where there is no C compiler, or none that has threads."""
+    library = open_library(SOURCE)
+    if library is None:
+        return None
+    p, n, i, f = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_float
+    how = (i, i)
+    library.norm.argtypes, library.norm_back.argtypes = (p, p, p, p, n, n, f, *how), (*7 * (p,), n, n, *how)
+    library.gate.argtypes = library.gate_back.argtypes = (p, p, n, n, *how)
+    library.surprise.argtypes = (p, p, p, p, n, n, f, n, *how)
+    library.adam.argtypes = (p, p, p, p, n, *6 * (f,), i)
+    library.blend.argtypes, library.move.argtypes = (p, p, p, n, f, *how), (p, p, n, f, f, *how)
+    library.attend.argtypes = library.attend_back.argtypes = library.attend_room.argtypes = (p,)
+    library.attend_room.restype = n
+    return Kernels(library)
+
+
+class FusedBlock(torch.autograd.Function):
+    """A block of the model on N = B*T positions. Its weights are those of `weights_of`, in that order."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Float[Tensor, "N C"], kernels: Kernels, of: AttendTo, *weights: Tensor
+    ) -> Float[Tensor, "N C"]:
+        """Return the residual stream after the block."""
+        kept, y = _run_block(kernels, of, x, weights)
+        ctx.kernels, ctx.of, ctx.weights = kernels, of, weights
+        ctx.save_for_backward(x, *kept)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients for x and the weights. What was kept is overwritten: it goes back once."""
+        return _run_back(ctx, grad_outputs[0].contiguous(), *ctx.saved_tensors)
+
+
+class RecomputedBlock(torch.autograd.Function):
+    """The same, of which only x is kept, and all else computed again on the way back (Chen et al. 2016)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Float[Tensor, "N C"], kernels: Kernels, of: AttendTo, *weights: Tensor
+    ) -> Float[Tensor, "N C"]:
+        """Return the residual stream after the block."""
+        ctx.kernels, ctx.of, ctx.weights = kernels, of, weights
+        ctx.save_for_backward(x)
+        return _run_block(kernels, of, x, weights)[1]
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients for x and the weights."""
+        (x,) = ctx.saved_tensors
+        return _run_back(ctx, grad_outputs[0].contiguous(), x, *_run_block(ctx.kernels, ctx.of, x, ctx.weights)[0])
+
+
+def weights_of(block: Block) -> list[Tensor]:
+    """Return the weights of a block as `FusedBlock` takes them."""
+    a, mlp = block.self_attn, block.mlp
+    of_heads = [a.q_norm.weight, a.k_norm.weight] if a.eps is not None else []
+    projections = [layer.weight for layer in (a.q_proj, a.k_proj, a.v_proj, a.o_proj)]
+    of_mlp = [layer.weight for layer in (mlp.gate_proj, mlp.up_proj, mlp.down_proj)]
+    return [block.input_layernorm.weight, *projections, block.post_attention_layernorm.weight, *of_mlp, *of_heads]
+
+
+def _run_block(
+    kernels: Kernels, of: AttendTo, x: Float[Tensor, "N C"], weights: Sequence[Tensor]
+) -> tuple[list[Tensor], Tensor]:
+    """Return what the way back wants, and the residual stream after the block."""
+    norm, q, k, v, o, norm_mid, gate, up, down, *_ = weights
+    w_qkv, w_o, w_gate_up, w_down = (torch.cat(w).to(x.dtype) if w[1:] else w[0].to(x.dtype) for w in ((q, k, v), (o,), (gate, up), (down,)))  # fmt: skip
+    a, r = kernels.normalize(x, norm, of.config.norm_eps)
+    qkv = a @ w_qkv.t()
+    y, logs = kernels.attend(qkv, of)
+    x_mid = torch.addmm(x, y, w_o.t())
+    b, r_mid = kernels.normalize(x_mid, norm_mid, of.config.norm_eps)
+    gate_up = b @ w_gate_up.t()
+    out = torch.addmm(x_mid, kernels.gate(gate_up), w_down.t())
+    return [a, r, qkv, y, logs, x_mid, b, r_mid, gate_up, w_qkv, w_o, w_gate_up, w_down], out
+
+
+def _run_back(ctx: Any, d_out: Float[Tensor, "N C"], x: Tensor, *kept: Tensor) -> tuple[Tensor | None, ...]:
+    kernels, weights, c = ctx.kernels, ctx.weights, ctx.of.config
+    a, r, qkv, y, logs, x_mid, b, r_mid, gate_up, w_qkv, w_o, w_gate_up, w_down = kept
+    units = d_out @ w_down
+    kernels.gate_back(gate_up, units)  # now they are the units, and gate_up its gradient
+    d_down, d_gate_up = d_out.t() @ units, gate_up.t() @ b
+    d_mid, d_norm_mid = kernels.normalize_back(gate_up @ w_gate_up, x_mid, r_mid, weights[5], d_out)
+    d_o = d_mid.t() @ y
+    d_qkv, d_scales = kernels.attend_back(qkv, ctx.of, y, logs, d_mid @ w_o)
+    d_heads = d_qkv.t() @ a
+    dx, d_norm = kernels.normalize_back(d_qkv @ w_qkv, x, r, weights[0], d_mid)
+    sizes = [heads * c.head_dim for heads in (c.n_heads, c.n_kv_heads, c.n_kv_heads)]
+    matrices = (*d_heads.split(sizes), d_o), (*d_gate_up.split(c.d_ff), d_down)
+    of_attention, of_mlp = ([d.to(w.dtype) for d, w in zip(ds, ws, strict=True)] for ds, ws in zip(matrices, (weights[1:5], weights[6:9]), strict=True))  # fmt: skip
+    return dx, None, None, d_norm, *of_attention, d_norm_mid, *of_mlp, *(d_scales if c.qk_norm else ())
+
+
+class FusedNorm(torch.autograd.Function):
+    """y = x / rms(x) * weight."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Float[Tensor, "N C"], kernels: Kernels, weight: Tensor, eps: float) -> Tensor:
+        """Return the normalised rows."""
+        y, r = kernels.normalize(x, weight, eps)
+        ctx.kernels = kernels
+        ctx.save_for_backward(x, weight, r)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients for x and the weight."""
+        x, weight, r = ctx.saved_tensors
+        dx, dw = ctx.kernels.normalize_back(grad_outputs[0].contiguous(), x, r, weight, torch.zeros_like(x))
+        return dx, None, dw, None
+
+
+class FusedForward:
+    """The forward pass of a model by fused.c; with a cache, or without documents told, it goes the plain way."""
+
+    def __init__(self, model: Transformer, kernels: Kernels) -> None:
+        self.model, self.kernels, self.plain = model, kernels, model.forward
+        self.block = RecomputedBlock if is_recomputed(model) else FusedBlock
+        self.tables: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __call__(
+        self, ids: Int[Tensor, "B T"], segments: Tensor | None = None, cache: list[LayerCache] | None = None
+    ) -> Float[Tensor, "B T V"]:
+        """Return for each position the logits of the token after it."""
+        if cache is not None or segments is None:
+            return self.plain(ids, segments, cache)
+        model, c = self.model, self.model.config
+        x = model.model.embed_tokens(ids).to(model.dtype).flatten(0, 1)  # N C
+        for block in model.model.layers:
+            assert isinstance(block, Block)
+            weights = weights_of(block)
+            scales = (weights[9].detach(), weights[10].detach()) if c.qk_norm else (None, None)
+            of = AttendTo(c, segments.contiguous(), *self._turns(ids.shape[1]), *scales)
+            x = self.block.apply(x, self.kernels, of, *weights)
+        x = FusedNorm.apply(x, self.kernels, model.model.norm.weight, c.norm_eps)
+        return project(x, model.lm_head).view(*ids.shape, model.vocab_size)
+
+    def _turns(self, length: int) -> tuple[Tensor, Tensor]:
+        """Return cosine and sine of the angle of each pair of coordinates at each position."""
+        if length not in self.tables:
+            c = self.model.config
+            cos, sin, _ = rope_tables(0, length, c.head_dim, c.rope_theta, like=torch.empty(0))
+            half = c.head_dim // 2
+            self.tables[length] = cos[:, 0, :half].contiguous(), sin[:, 0, :half].contiguous()
+        return self.tables[length]
+
+
+def why_not_fused(config: ModelConfig, device: str, dtype: torch.dtype) -> str:
+    """Return why a model cannot be computed by fused.c here; "" if it can."""
+    if device != "cpu" or dtype not in DTYPES:
+        return f"only float32 and bfloat16 on a CPU, not {str(dtype).removeprefix('torch.')} on {device}"
+    if config.attention_bias:
+        return "a model with model.attention_bias"
+    if config.head_dim % EDGE or config.head_dim > MOST_HEAD_DIM:
+        return f"only model.head_dim in steps of {EDGE} up to {MOST_HEAD_DIM}, not {config.head_dim}"
+    return "" if open_kernels() else "no C compiler on this machine"
+
+
+def fuse(model: Transformer) -> None:
+    """Let a model compute its forward and backward pass by fused.c."""
+    kernels, device = open_kernels(), model.lm_head.weight.device.type
+    reason = why_not_fused(model.config, device, model.dtype)
+    assert kernels is not None, reason
+    assert not reason, reason
+    if kernels_of(model) is None:
+        model.forward = FusedForward(model, kernels)
+
+
+def unfuse(model: Transformer) -> None:
+    """Let a model compute the plain way again."""
+    if isinstance(model.forward, FusedForward):
+        model.forward = model.forward.plain
+
+
+def kernels_of(model: nn.Module) -> Kernels | None:
+    """Return the functions that a model computes with; None if it goes the plain way."""
+    return model.forward.kernels if isinstance(model.forward, FusedForward) else None
+
+
+def _at(*tensors: Tensor) -> list[int]:
+    """Return where the numbers of some tensors begin."""
+    assert all(tensor.is_contiguous() and tensor.device.type == "cpu" for tensor in tensors)
+    return [tensor.data_ptr() for tensor in tensors]
+
+
+def _how(tensor: Tensor) -> tuple[int, int]:
+    """Return how many threads are to compute, and whether the numbers are bfloat16."""
+    return torch.get_num_threads(), int(tensor.dtype == torch.bfloat16)
+
+
+def _filled_up(number: int, size: int) -> int:
+    return -(-number // size) * size
