@@ -78,7 +78,7 @@ def main(settings: list[str], steps: int, *, returns_freed: bool) -> FewSteps:
     whole = Collection("", documents, documents * T, documents * T, documents * T)
     rows = pack_rows(TokenStream((ids,), np.arange(documents) * T, (whole,)), T)
     kernel, _ = choose_attention(config, device)
-    idle = idle_bytes(config, device)
+    idle = idle_bytes(config, device, kernel)
     model, optimizer = build_learner(config, VOCAB, device)
     use_attention(model, kernel)
     times_s = []
@@ -91,7 +91,7 @@ def main(settings: list[str], steps: int, *, returns_freed: bool) -> FewSteps:
     memory = training_memory(config, VOCAB, device.dtype.itemsize, kernel)
     return FewSteps(
         cost.params, tokens, times_s, cost.training_flops_per_token * tokens + update_flops(config.model),
-        idle, highest_bytes(), memory.alive_bytes, memory.peak_bytes, kernel,
+        idle, highest_bytes(), memory.alive_bytes + memory.code_bytes, memory.peak_bytes, kernel,
     )  # fmt: skip
 
 

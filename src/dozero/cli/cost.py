@@ -72,7 +72,7 @@ def _say_cost(display: Display, facts: dict[str, Any]) -> None:
 def _say_memory(display: Display, room: Room) -> None:
     memory = room.memory
     display.say(
-        "cost_memory", needed=_megabytes(room.needed_bytes), idle=_megabytes(room.idle_bytes),
+        "cost_memory", needed=_megabytes(room.needed_bytes), idle=_megabytes(room.idle_bytes + memory.code_bytes),
         alive=_megabytes(memory.alive_bytes), heap=_megabytes(memory.heap_bytes), available=_megabytes(room.available_bytes),
         total=_megabytes(room.total_bytes),
     )  # fmt: skip

@@ -13,8 +13,11 @@ WRITTEN_OUT_POSITIONS = 256
 """Up to here the kernel "auto" writes attention out, on a CPU."""
 LOSS_AT_ONCE = 2**20
 """Logits that the loss takes at once on a CPU, so that what it computes of them stays in a cache."""
-HEAP_SHARE = 0.75
-"""Freed blocks that no other one fits, at most, as a share of those in use: a bound, from measurements (JOURNAL.md)."""
+HEAP_SHARE, HEAP_SHARE_AGAIN = 0.75, 1.1
+"""Freed blocks that no other one fits, at most, as a share of those in use: a bound, from measurements (JOURNAL.md). The
+second where activations are computed again."""
+CODE_BYTES, LOW_CODE_BYTES = 8_000_000, 20_000_000
+"""What torch makes for the products of a step: code for each shape, the second in bfloat16. Measured."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +111,15 @@ class TrainingMemory:
     """The weights before an update that is looked at closely."""
     alive_bytes: int
     """The most of all at one moment, which is less than their sum: not all are there at once."""
+    code_bytes: int
+    """What torch makes to multiply matrices of these shapes."""
     heap_bytes: int
     """The most that the allocator holds beside it: freed blocks that no other one fits. A bound; the others are counted."""
 
     @property
     def peak_bytes(self) -> int:
         """The most that the process holds."""
-        return self.alive_bytes + self.heap_bytes
+        return self.alive_bytes + self.code_bytes + self.heap_bytes
 
 
 def training_memory(config: RunConfig, vocab_size: int, element_bytes: int, kernel: str = "auto") -> TrainingMemory:
@@ -154,7 +159,9 @@ def training_memory(config: RunConfig, vocab_size: int, element_bytes: int, kern
     return TrainingMemory(
         weights_bytes=weights, gradients_bytes=weights, optimizer_bytes=state,
         activations_bytes=ends + model.n_layers * of_block + computed_again, logits_bytes=loss, update_bytes=update,
-        look_bytes=look, alive_bytes=alive, heap_bytes=round(HEAP_SHARE * alive),
+        look_bytes=look, alive_bytes=alive,
+        code_bytes=CODE_BYTES if element_bytes == FLOAT32_BYTES else LOW_CODE_BYTES,
+        heap_bytes=round((HEAP_SHARE_AGAIN if again else HEAP_SHARE) * alive),
     )  # fmt: skip
 
 
@@ -175,7 +182,10 @@ def _backward_bytes(config: ModelConfig, rows: int, element_bytes: int, kernel: 
         projected = HD + 2 * config.n_kv_heads * config.head_dim
         matrices = C * (projected + HD + 3 * F)
         gradients = matrices * (FLOAT32_BYTES + element_bytes * (element_bytes < FLOAT32_BYTES))
-        return element_bytes * N * (3 * C + F + projected + max(HD, C)) + gradients
+        T, D = config.max_seq_len, config.head_dim
+        own = FLOAT32_BYTES * T * (16 * D + 64)  # of one thread, about: a head's rows, their packed forms and gradients
+        last = max(element_bytes * N * HD + own, element_bytes * N * 2 * C)
+        return element_bytes * N * (2 * C + F + projected) + gradients + last
     in_mlp = element_bytes * N * (C + 2 * F) + FLOAT32_BYTES * C * F
     written = is_written_out(config, kernel)
     shares = 2 * config.n_heads * config.max_seq_len - C - HD  # of each position in each other one, and their scores

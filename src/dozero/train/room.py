@@ -12,7 +12,7 @@ from dozero.device import Device
 from dozero.hardware import available_memory_bytes, resident_memory_bytes, total_memory_bytes
 from dozero.model.memory import TrainingMemory, training_memory
 from dozero.settings import ModelConfig, RunConfig, TrainConfig
-from dozero.train.attention import choose_attention, list_candidates
+from dozero.train.attention import choose_attention, list_candidates, use_attention
 from dozero.train.learner import build_learner
 from dozero.train.step import Schedule, train_step
 
@@ -52,8 +52,10 @@ def look_for_room(config: RunConfig, vocab_size: int, device: Device) -> Room:
     if device.type == "cuda":
         idle, (available, total) = 0, torch.cuda.mem_get_info()
     else:
-        idle, available, total = idle_bytes(config, device), available_memory_bytes(), total_memory_bytes()
+        idle, available, total = 0, available_memory_bytes(), total_memory_bytes()
     kernel = kernel_of(config, vocab_size, device, available)
+    if device.type != "cuda":
+        idle = idle_bytes(config, device, kernel)
     memory = training_memory(config, vocab_size, device.dtype.itemsize, kernel)
     return Room(memory, kernel, idle, available, total)
 
@@ -73,7 +75,7 @@ def kernel_of(config: RunConfig, vocab_size: int, device: Device, available_byte
     return choose_attention(config, device)[0]
 
 
-def idle_bytes(config: RunConfig, device: Device) -> int:
+def idle_bytes(config: RunConfig, device: Device, kernel: str) -> int:
     """Return what this process holds once torch has made a small step; 0 where the system does not tell.
 
     The step is made because torch loads much of itself at first use: 20 MB to multiply bfloat16, which it does not for
@@ -82,6 +84,7 @@ def idle_bytes(config: RunConfig, device: Device) -> int:
     changes = {"checkpoint_activations": config.train.checkpoint_activations}
     small = SMALL.model_copy(update={"train": SMALL.train.model_copy(update=changes)})
     model, optimizer = build_learner(small, SMALL_VOCAB, device)
+    use_attention(model, kernel)
     ids = torch.arange(small.train.batch_tokens).reshape(small.rows_per_step, -1) % SMALL_VOCAB
     batch = Batch(ids, ids, torch.zeros_like(ids), ids.numel()).to(model.lm_head.weight.device)
     train_step(model, optimizer, batch, 0, Schedule(1))
