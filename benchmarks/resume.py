@@ -30,7 +30,14 @@ from dozero.train.checkpoint import list_checkpoints
 from dozero.train.loop import train
 
 KILLS_EACH = 20
-SETTINGS = ("train.steps=160", "model.d_model=64", "model.d_ff=128", "model.n_layers=2", "train.batch_tokens=512")
+SETTINGS = (
+    "train.steps=160",
+    "model.d_model=64",
+    "model.head_dim=32",
+    "model.d_ff=128",
+    "model.n_layers=2",
+    "train.batch_tokens=512",
+)
 FLIPS = 50
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -12,15 +13,16 @@ from dozero.compiler import (
     COMPILERS,
     CPUS,
     FLAGS,
+    SOURCES,
     THREADS,
     cache_folder,
+    compile_ahead,
     is_ours_alone,
     is_whole,
     open_library,
 )
 
 SOURCE = "generate/decoder.c"
-SOURCES = (SOURCE, "train/fused.c")
 COMPILER = next(filter(None, map(shutil.which, COMPILERS)), None)
 needs_compiler = pytest.mark.skipif(COMPILER is None or os.name == "nt", reason="no C compiler")
 
@@ -98,10 +100,28 @@ def test_the_cache_folder_is_where_the_user_says(monkeypatch, tmp_path):
 
 @needs_compiler
 @pytest.mark.parametrize("cpu", [CPUS[0], "-mavx2 -mfma", ""])
-def test_the_source_compiles_without_a_warning_for_old_cpus_too(cpu, tmp_path):
-    if cpu.startswith("-mavx2") and "avx2" not in compiler.read_text(compiler.Path("/proc/cpuinfo")):
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_sources_compile_without_a_warning_for_old_cpus_too(source, cpu, tmp_path):
+    if cpu.startswith("-mavx2") and "avx2" not in compiler.read_text(Path("/proc/cpuinfo")):
         pytest.skip("not an x86")
-    source = str(resources.files("dozero") / "generate" / "decoder.c")
     command = [COMPILER, *FLAGS, *cpu.split(), *THREADS[0], "-Wall", "-Wextra", "-Werror", "-o", str(tmp_path / "d.so")]
-    done = subprocess.run([*command, source, "-lm"], capture_output=True, text=True)
+    done = subprocess.run([*command, str(resources.files("dozero") / source), "-lm"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@needs_compiler
+def test_what_is_compiled_ahead_is_what_is_opened(opened_anew):
+    compile_ahead().join()
+    made = {file: file.stat().st_mtime_ns for file in opened_anew.iterdir()}
+    assert len(made) == len(SOURCES)
+    assert all(open_library(source) is not None for source in SOURCES)
+    assert {file: file.stat().st_mtime_ns for file in opened_anew.iterdir()} == made
+
+
+@needs_compiler
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux tells what is loaded")
+def test_our_loops_run_on_the_threads_of_torch():
+    """Two libraries of OpenMP would spin on the same cores."""
+    assert all(open_library(source) is not None for source in SOURCES)
+    loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "libgomp" in line}
+    assert len(loaded) <= 1

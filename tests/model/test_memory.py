@@ -14,12 +14,12 @@ from dozero.model.memory import is_written_out, saved_bytes, training_memory
 from dozero.model.transformer import Transformer
 from dozero.settings import ModelConfig, OptimConfig
 from dozero.train.attention import use_attention
-from dozero.train.fused import kernels_of, open_kernels
+from dozero.train.fused import open_kernels
 from dozero.train.learner import build_learner
 from dozero.train.loss import next_token_loss
 from dozero.train.optim import build_optimizer
 from dozero.train.recompute import recompute_blocks
-from dozero.train.step import Schedule, train_step
+from dozero.train.step import Schedule, kernels_of, train_step
 
 needs_compiler = pytest.mark.skipif(open_kernels() is None, reason="no C compiler")
 

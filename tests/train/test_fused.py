@@ -15,13 +15,13 @@ from dozero.model.transformer import Transformer
 from dozero.settings import ModelConfig, OptimConfig
 from dozero.testing import tiny_config, tiny_dataset
 from dozero.train.attention import use_attention
-from dozero.train.fused import FusedForward, fuse, kernels_of, open_kernels, unfuse, why_not_fused
+from dozero.train.fused import FusedForward, fuse, open_kernels, unfuse, why_not_fused
 from dozero.train.learner import build_model
 from dozero.train.loop import train
 from dozero.train.loss import next_token_loss
 from dozero.train.optim import adam_update, build_optimizer, muon_update
 from dozero.train.recompute import recompute_blocks
-from dozero.train.step import Schedule, train_step
+from dozero.train.step import Schedule, kernels_of, train_step
 
 pytestmark = pytest.mark.skipif(open_kernels() is None, reason="no C compiler")
 CPU = Device("cpu", torch.float32, 1)

@@ -15,10 +15,11 @@ from dozero.device import Device
 from dozero.errors import ConfigError
 from dozero.model.transformer import Attention, Transformer
 from dozero.settings import RunConfig
-from dozero.train.fused import fuse, kernels_of, unfuse, why_not_fused
+from dozero.train.fused import fuse, unfuse, why_not_fused
 from dozero.train.kept import keep, read_kept
 from dozero.train.loss import next_token_loss
 from dozero.train.peak import machine_key
+from dozero.train.step import kernels_of
 
 FILE = "attention.json"
 KERNELS = ("written", "library", "fused")

@@ -16,9 +16,9 @@ from dozero.errors import ConfigError
 from dozero.model.transformer import LayerCache, Rope, Transformer, causal_mask, rope_tables
 from dozero.settings import RunConfig
 from dozero.train.events import Compiling
-from dozero.train.fused import kernels_of
 from dozero.train.kept import keep, kept_file, read_kept
 from dozero.train.peak import machine_key
+from dozero.train.step import kernels_of
 
 FILE = "compiled.json"
 LEAST_RUN_S = 200.0

@@ -29,6 +29,7 @@
 #define WIDE 16
 #define EDGE 32 /* queries or keys of a square of scores */
 #define PART 64 /* rows whose sums are added up here */
+#define AHEAD 12 /* rows that are asked for before they are read */
 #define AT_ONCE 4096 /* numbers of a long row that one thread takes */
 
 typedef float floats __attribute__((vector_size(64), aligned(4), may_alias));
@@ -125,6 +126,7 @@ INLINE floats exponential(floats x) {
     return p * (floats)((__builtin_convertvector(n, ints) + 127) << 23);
 }
 
+/* Each place in a vector. */
 static const ints COUNT = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 /* --- norms -------------------------------------------------------------------------------------------------------- */
@@ -307,7 +309,7 @@ typedef struct {
     const void *qkv;              /* B T (H + 2 K) D */
     const float *q_scale, *k_scale; /* D, or NULL: heads without norms */
     const float *cos, *sin;       /* T D/2 */
-    const int64_t *segments;      /* B T, never falling: which document of its row a position belongs to */
+    const int64_t *segments;      /* B T: which document of its row a position belongs to; one document, one stretch */
     void *y;                      /* B T H D */
     float *logs;                  /* B H T: the logarithm of the sum of each row of scores' powers */
     const void *dy;
@@ -372,7 +374,7 @@ INLINE void square_of_tiles(float *sums, int64_t stride, const uint16_t *a, int6
 static int has_tiles(void) { return 0; }
 static void begin_tiles(void) {}
 static void end_tiles(void) {}
-INLINE void square_of_tiles(float *sums, int64_t stride, const uint16_t *a, int64_t a_stride, const uint16_t *b, int64_t b_stride, int64_t inner, int adds) {}
+#define square_of_tiles(...) ((void)0)
 #endif
 
 #ifdef __AVX512F__
@@ -425,10 +427,28 @@ INLINE const void *pack_down(void *to, const void *rows, int64_t T, int64_t D, i
     return to;
 }
 
-/* Turn a square of 16 words of 32 bits. */
+/* Turn a square of 16 words of 32 bits: row i meets row i + 8, and their words go by turns, four times over. */
 INLINE void transpose(uint32_t *to, int64_t to_stride, const uint32_t *from, int64_t from_stride) {
+#if defined(__clang__) || __GNUC__ >= 12
+    bits rows[WIDE], mixed[WIDE];
+    UNROLLED
+    for (int i = 0; i < WIDE; i++) rows[i] = *(const bits *)(from + i * from_stride);
+    UNROLLED
+    for (int round = 0; round < 4; round++) {
+        UNROLLED
+        for (int i = 0; i < WIDE / 2; i++) {
+            mixed[2 * i] = __builtin_shufflevector(rows[i], rows[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            mixed[2 * i + 1] = __builtin_shufflevector(rows[i], rows[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+        }
+        UNROLLED
+        for (int i = 0; i < WIDE; i++) rows[i] = mixed[i];
+    }
+    UNROLLED
+    for (int i = 0; i < WIDE; i++) *(bits *)(to + i * to_stride) = rows[i];
+#else
     for (int i = 0; i < WIDE; i++)
         for (int k = 0; k < WIDE; k++) to[i * to_stride + k] = from[k * from_stride + i];
+#endif
 }
 
 /* Pack T rows of D so that coordinates are added over: the transpose, of bfloat16 with two coordinates of a position side by side. */
@@ -461,6 +481,15 @@ INLINE const void *head_at(const Attend *a, const void *all_heads, int64_t b, in
     return (const char *)all_heads + ((b * a->T + t) * heads + head) * a->D * (a->low ? 2 : 4);
 }
 
+/* Ask for the head of a position some rows ahead: from one to the next it is too far for the CPU to guess. */
+INLINE void fetch_head(const Attend *a, const void *all_heads, int64_t b, int64_t t, int64_t head, int64_t heads, int written) {
+    const char *at = head_at(a, all_heads, b, least(t + AHEAD, a->T - 1), head, heads);
+    for (int64_t i = 0; i < a->D * (a->low ? 2 : 4); i += 64) {
+        if (written) __builtin_prefetch(at + i, 1);
+        else __builtin_prefetch(at + i, 0);
+    }
+}
+
 /* Rows of D of one head, up to a multiple of EDGE, zeros past the last: `turned` queries or keys, normalised, rotated and
  * scaled; others as they are. */
 INLINE void take_head(const Attend *a, void *rows, const void *all_heads, int64_t b, int64_t head, int64_t heads, const float *scale, float factor, int turned, int tiles, int low) {
@@ -469,6 +498,7 @@ INLINE void take_head(const Attend *a, void *rows, const void *all_heads, int64_
         const void *from = head_at(a, all_heads, b, t, head, heads);
         floats squares = {0};
         float r = 1.0f;
+        fetch_head(a, all_heads, b, t, head, heads, 0);
         if (turned && scale) {
             for (int64_t i = 0; i < D; i += WIDE) squares += load(from, i, low) * load(from, i, low);
             r = 1.0f / sqrtf(sum_of(squares) / (float)D + a->eps);
@@ -495,6 +525,8 @@ INLINE void give_head(const Attend *a, const float *drows, int64_t b, int64_t he
     for (int64_t t = 0; t < a->T; t++) {
         const void *from = head_at(a, a->qkv, b, t, head, heads);
         void *to = (void *)head_at(a, a->dqkv, b, t, head, heads);
+        fetch_head(a, a->qkv, b, t, head, heads, 0);
+        fetch_head(a, a->dqkv, b, t, head, heads, 1);
         floats squares = {0}, dots = {0};
         float r = 1.0f, mean = 0.0f, turned_back[256];
         for (int64_t i = 0; i < half; i += WIDE) {
@@ -591,7 +623,7 @@ INLINE void attend_heads(const Attend *a, int64_t b, int64_t kv, char *own, int 
 
 /* Of a square of keys k.. and queries q..: shares (as the forward pass had them) and the gradients of the scores, as first
  * factors (EDGE keys by EDGE queries), the latter also packed. */
-INLINE void blame(const Attend *a, float *scores, const float *dshares, void *shares, void *dscores, void *packed, const int32_t *begins, const float *logs, const float *dots, int64_t k, int64_t q, int tiles) {
+INLINE void blame(const float *scores, const float *dshares, void *shares, void *dscores, void *packed, const int32_t *begins, const float *logs, const float *dots, int64_t k, int64_t q, int tiles) {
     for (int row = 0; row < EDGE; row += 2)
         for (int c = 0; c < EDGE; c += WIDE) {
             floats d[2];
@@ -652,7 +684,7 @@ INLINE void attend_back_heads(const Attend *a, int64_t b, int64_t kv, char *own,
             for (int64_t k = begins[q] / EDGE * EDGE; k <= q; k += EDGE) {
                 product(scores, EDGE, (char *)keys + k * D * size, D, packed_at(q_across, 0, q, stride, tiles), stride, D, 0, tiles);
                 product(dshares, EDGE, (char *)values + k * D * size, D, packed_at(y_across, 0, q, stride, tiles), stride, D, 0, tiles);
-                blame(a, scores, dshares, shares, dscores, packed, begins, logs, dots, k, q, tiles);
+                blame(scores, dshares, shares, dscores, packed, begins, logs, dots, k, q, tiles);
                 for (int64_t i = 0; i < D; i += EDGE) {
                     product(dvalues + k * D + i, D, shares, EDGE, packed_at((void *)y_down, q, i, D, tiles), D, EDGE, 1, tiles);
                     product(dkeys + k * D + i, D, dscores, EDGE, packed_at((void *)q_down, q, i, D, tiles), D, EDGE, 1, tiles);

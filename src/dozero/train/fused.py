@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from dozero.compiler import open_library
 from dozero.model.transformer import Block, LayerCache, Transformer, project, rope_tables
@@ -131,7 +131,7 @@ class AttendTo:
 
     config: ModelConfig
     segments: Int[Tensor, "B T"]
-    """Which document of its row a position belongs to; never falling along a row."""
+    """Which document of its row a position belongs to; the positions of one stand together."""
     cos: Float[Tensor, "T half"]
     sin: Float[Tensor, "T half"]
     q_scale: Float[Tensor, "D"] | None
@@ -207,7 +207,7 @@ def _run_block(
 ) -> tuple[list[Tensor], Tensor]:
     """Return what the way back wants, and the residual stream after the block."""
     norm, q, k, v, o, norm_mid, gate, up, down, *_ = weights
-    w_qkv, w_o, w_gate_up, w_down = (torch.cat(w).to(x.dtype) if w[1:] else w[0].to(x.dtype) for w in ((q, k, v), (o,), (gate, up), (down,)))  # fmt: skip
+    w_qkv, w_o, w_gate_up, w_down = (_joined(w, x.dtype) for w in ((q, k, v), (o,), (gate, up), (down,)))
     a, r = kernels.normalize(x, norm, of.config.norm_eps)
     qkv = a @ w_qkv.t()
     y, logs = kernels.attend(qkv, of)
@@ -219,20 +219,32 @@ def _run_block(
 
 
 def _run_back(ctx: Any, d_out: Float[Tensor, "N C"], x: Tensor, *kept: Tensor) -> tuple[Tensor | None, ...]:
-    kernels, weights, c = ctx.kernels, ctx.weights, ctx.of.config
+    """Return the gradients for x and the weights, between them those of what is no tensor."""
+    kernels, c = ctx.kernels, ctx.of.config
+    norm, q, k, v, _, norm_mid, *_ = ctx.weights
     a, r, qkv, y, logs, x_mid, b, r_mid, gate_up, w_qkv, w_o, w_gate_up, w_down = kept
     units = d_out @ w_down
     kernels.gate_back(gate_up, units)  # now they are the units, and gate_up its gradient
     d_down, d_gate_up = d_out.t() @ units, gate_up.t() @ b
-    d_mid, d_norm_mid = kernels.normalize_back(gate_up @ w_gate_up, x_mid, r_mid, weights[5], d_out)
+    d_mid, d_norm_mid = kernels.normalize_back(gate_up @ w_gate_up, x_mid, r_mid, norm_mid, d_out)
     d_o = d_mid.t() @ y
     d_qkv, d_scales = kernels.attend_back(qkv, ctx.of, y, logs, d_mid @ w_o)
     d_heads = d_qkv.t() @ a
-    dx, d_norm = kernels.normalize_back(d_qkv @ w_qkv, x, r, weights[0], d_mid)
-    sizes = [heads * c.head_dim for heads in (c.n_heads, c.n_kv_heads, c.n_kv_heads)]
-    matrices = (*d_heads.split(sizes), d_o), (*d_gate_up.split(c.d_ff), d_down)
-    of_attention, of_mlp = ([d.to(w.dtype) for d, w in zip(ds, ws, strict=True)] for ds, ws in zip(matrices, (weights[1:5], weights[6:9]), strict=True))  # fmt: skip
+    dx, d_norm = kernels.normalize_back(d_qkv @ w_qkv, x, r, norm, d_mid)
+    of_attention = [d.to(q.dtype) for d in (*d_heads.split([len(q), len(k), len(v)]), d_o)]
+    of_mlp = [d.to(q.dtype) for d in (*d_gate_up.split(c.d_ff), d_down)]
     return dx, None, None, d_norm, *of_attention, d_norm_mid, *of_mlp, *(d_scales if c.qk_norm else ())
+
+
+def _joined(weights: Sequence[Tensor], dtype: torch.dtype) -> Float[Tensor, "O I"]:
+    """Return matrices one below the other, in the dtype of the products."""
+    if len(weights) == 1:
+        return weights[0].to(dtype)
+    sizes = [len(w) for w in weights]
+    whole = torch.empty(sum(sizes), weights[0].shape[1], dtype=dtype)
+    for part, w in zip(whole.split(sizes), weights, strict=True):
+        part.copy_(w)
+    return whole
 
 
 class FusedNorm(torch.autograd.Function):
@@ -273,7 +285,7 @@ class FusedForward:
         for block in model.model.layers:
             assert isinstance(block, Block)
             weights = weights_of(block)
-            scales = (weights[9].detach(), weights[10].detach()) if c.qk_norm else (None, None)
+            scales = [scale.detach() for scale in weights[-2:]] if c.qk_norm else (None, None)
             of = AttendTo(c, segments.contiguous(), *self._turns(ids.shape[1]), *scales)
             x = self.block.apply(x, self.kernels, of, *weights)
         x = FusedNorm.apply(x, self.kernels, model.model.norm.weight, c.norm_eps)
@@ -306,7 +318,7 @@ def fuse(model: Transformer) -> None:
     reason = why_not_fused(model.config, device, model.dtype)
     assert kernels is not None, reason
     assert not reason, reason
-    if kernels_of(model) is None:
+    if not isinstance(model.forward, FusedForward):
         model.forward = FusedForward(model, kernels)
 
 
@@ -314,11 +326,6 @@ def unfuse(model: Transformer) -> None:
     """Let a model compute the plain way again."""
     if isinstance(model.forward, FusedForward):
         model.forward = model.forward.plain
-
-
-def kernels_of(model: nn.Module) -> Kernels | None:
-    """Return the functions that a model computes with; None if it goes the plain way."""
-    return model.forward.kernels if isinstance(model.forward, FusedForward) else None
 
 
 def _at(*tensors: Tensor) -> list[int]:

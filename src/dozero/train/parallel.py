@@ -25,12 +25,11 @@ from dozero.model.transformer import Transformer
 from dozero.settings import RunConfig
 from dozero.train.attention import attention_of, use_attention
 from dozero.train.checkpoint import RunState
-from dozero.train.fused import kernels_of
 from dozero.train.optim import Optimizer, update
 from dozero.train.pieces import read_pieces
 from dozero.train.shard import clip_shards, update_shards
 from dozero.train.split_update import update_by_turns
-from dozero.train.step import StepResult, add_gradients, forget_gradients, rate_of_step, refuse_bad_step
+from dozero.train.step import StepResult, add_gradients, forget_gradients, kernels_of, rate_of_step, refuse_bad_step
 from dozero.train.team import Call, Order, Team, noticing_lost_peers, share_out, share_text, tell
 
 BUCKET_ELEMENTS = 8_000_000  # of gradients added at once: enough to be fast, little beside the model

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dozero.dataset.batch import Batch
 from dozero.errors import DivergedError
 from dozero.model.transformer import Transformer
-from dozero.train.fused import kernels_of
+from dozero.train.fused import Kernels
 from dozero.train.loss import next_token_loss
 from dozero.train.optim import Optimizer, lr_scale, update
 
@@ -86,6 +86,11 @@ def add_gradients(model: Transformer, batch: Batch, rows_at_once: int = 0) -> Fl
         loss.backward()  # who is to blame
         losses.append(loss.detach())
     return torch.stack(losses).sum()
+
+
+def kernels_of(model: nn.Module) -> Kernels | None:
+    """Return the functions of fused.py that a model computes with; None if it goes the plain way."""
+    return getattr(model.forward, "kernels", None)
 
 
 def clip_gradients(params: list[nn.Parameter], limit: float) -> float:
