@@ -11,6 +11,7 @@ import importlib.util
 import itertools
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from dozero.hardware import read_text
 
-SOURCES = ("train/fused.c", "generate/decoder.c")
+SOURCES = ("train/attend.c", "train/fused.c", "generate/decoder.c")
 """All there are, in the order in which a first run wants them."""
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = (
@@ -70,7 +71,7 @@ def _find_file(source: str) -> Path | None:
     compiler = next((path for name in COMPILERS if (path := shutil.which(name))), None)
     if compiler is None or sys.platform == "win32":
         return None
-    text = (resources.files("dozero") / source).read_text(encoding="utf-8")
+    text = read_source(source)
     folder = cache_folder()
     try:
         with _COMPILING:
@@ -82,6 +83,15 @@ def _find_file(source: str) -> Path | None:
             return next(kept, None) or _compile(compiler, text, folder, stem)
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def read_source(source: str) -> str:
+    """Return a C file of this package, what it includes of ours put in its place."""
+    file = resources.files("dozero") / source
+    text = file.read_text(encoding="utf-8")
+    for name in re.findall(r'^#include "(\w+\.h)"$', text, flags=re.MULTILINE):
+        text = text.replace(f'#include "{name}"', read_source(f"{source.rpartition('/')[0]}/{name}"))
+    return text
 
 
 def threads_of_torch() -> Path | None:

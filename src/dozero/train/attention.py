@@ -42,7 +42,7 @@ def choose_attention(config: RunConfig, device: Device) -> tuple[str, dict[str, 
     candidates = list_candidates(config, device)
     if len(candidates) == 1:
         return candidates[0], {}
-    key = _key(config, device)
+    key = _key(config, device, candidates)
     kept = read_kept(FILE).get(key)
     if kept in candidates:
         return kept, {}
@@ -139,7 +139,8 @@ def _rows(config: RunConfig) -> int:
     return min(config.rows_at_once or config.rows_per_step, config.rows_per_step)
 
 
-def _key(config: RunConfig, device: Device) -> str:
+def _key(config: RunConfig, device: Device, candidates: list[str]) -> str:
     model = config.model
-    shape = f"{_rows(config)} rows of {model.max_seq_len}, {model.n_heads} heads of {model.head_dim}"
-    return f"{machine_key(device)}, {shape}"
+    rows = f"{_rows(config)} rows of {model.max_seq_len}, {model.d_model} wide, MLP of {model.d_ff}"
+    heads = f"{model.n_heads} heads of {model.head_dim}, {model.n_kv_heads} of keys and values"
+    return f"{machine_key(device)}, {rows}, {heads}: {' or '.join(candidates)}"

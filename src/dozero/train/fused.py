@@ -1,4 +1,4 @@
-"""A training step on a CPU with `fused.c`: torch's products, and all that stands between them in one go over memory each.
+"""A training step on a CPU with `fused.c` and `attend.c`: torch's products, and between them all in one go over memory each.
 
 The arithmetic is that of model/transformer.py, which stays the reference; tests hold the gradients against its. It is used
 where a C compiler is at hand and the shape suits (`why_not_fused`), and where it is faster (attention.py).
@@ -20,14 +20,14 @@ from dozero.model.transformer import Block, LayerCache, Transformer, project, ro
 from dozero.settings import ModelConfig
 from dozero.train.recompute import is_recomputed
 
-SOURCE = "train/fused.c"
+SOURCES = ("train/fused.c", "train/attend.c")
 EDGE, PART, WIDE, MOST_HEAD_DIM = 32, 64, 16, 256
-"""As fused.c has them: the edge of a square of scores, rows whose sums it adds up, numbers it takes at once."""
+"""As the C files have them: the edge of a square of scores, rows whose sums they add up, numbers they take at once."""
 DTYPES = (torch.float32, torch.bfloat16)
 
 
 class Attend(ctypes.Structure):
-    """What fused.c is told of attention, field by field as it stands there."""
+    """What attend.c is told, field by field as it stands there."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("B", "T", "H", "K", "D", "low", "threads", "room")),
@@ -39,9 +39,10 @@ class Attend(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Kernels:
-    """The functions of fused.c on tensors. All are contiguous; x and its like are float32 or bfloat16, sums float32."""
+    """The functions of the C files on tensors. All are contiguous; x and its like are float32 or bfloat16, sums float32."""
 
     library: ctypes.CDLL
+    attention: ctypes.CDLL
 
     def normalize(self, x: Float[Tensor, "N C"], weight: Float[Tensor, "C"], eps: float) -> tuple[Tensor, Tensor]:
         """Return x / rms(x) * weight, and 1 / rms(x) of each row."""
@@ -88,14 +89,14 @@ class Kernels:
         """Return what each position gathered (N H*D), and of each query the logarithm of the sum of its powers (B H T)."""
         c, (B, T) = of.config, of.segments.shape
         y, logs = qkv.new_empty(B * T, c.n_heads * c.head_dim), torch.empty(B, c.n_heads, T)
-        self._attend(self.library.attend, of, qkv=qkv, y=y, logs=logs)
+        self._attend(self.attention.attend, of, qkv=qkv, y=y, logs=logs)
         return y, logs
 
     def attend_back(self, qkv: Tensor, of: AttendTo, y: Tensor, logs: Tensor, dy: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient for qkv, and those of the scales of queries and keys (2 D)."""
         c = of.config
         dqkv, dscales = torch.empty_like(qkv), torch.empty(len(of.segments) * c.n_kv_heads, 2, c.head_dim)
-        self._attend(self.library.attend_back, of, qkv=qkv, y=y, logs=logs, dy=dy, dqkv=dqkv, dscales=dscales)
+        self._attend(self.attention.attend_back, of, qkv=qkv, y=y, logs=logs, dy=dy, dqkv=dqkv, dscales=dscales)
         return dqkv, dscales.sum(0)
 
     def _attend(self, function: Any, of: AttendTo, **tensors: Tensor) -> None:
@@ -105,7 +106,7 @@ class Kernels:
         tensors |= {"cos": of.cos, "sin": of.sin, "segments": of.segments}
         if of.q_scale is not None and of.k_scale is not None:
             tensors |= {"q_scale": of.q_scale, "k_scale": of.k_scale}
-        told.room = self.library.attend_room(ctypes.byref(told))
+        told.room = self.attention.attend_room(ctypes.byref(told))
         tensors["own"] = torch.empty(threads * told.room, dtype=torch.uint8)
         for name, tensor in tensors.items():
             (address,) = _at(tensor)
@@ -139,9 +140,9 @@ class AttendTo:
 
 
 def open_kernels() -> Kernels | None:
-    """Return the functions of fused.c; None where there is no C compiler, or none that has threads."""
-    library = open_library(SOURCE)
-    if library is None:
+    """Return the functions of the C files; None where there is no C compiler."""
+    library, attention = (open_library(source) for source in SOURCES)
+    if library is None or attention is None:
         return None
     p, n, i, f = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_float
     how = (i, i)
@@ -150,9 +151,9 @@ def open_kernels() -> Kernels | None:
     library.surprise.argtypes = (p, p, p, p, n, n, f, n, *how)
     library.adam.argtypes = (p, p, p, p, n, *6 * (f,), i)
     library.blend.argtypes, library.move.argtypes = (p, p, p, n, f, *how), (p, p, n, f, f, *how)
-    library.attend.argtypes = library.attend_back.argtypes = library.attend_room.argtypes = (p,)
-    library.attend_room.restype = n
-    return Kernels(library)
+    attention.attend.argtypes = attention.attend_back.argtypes = attention.attend_room.argtypes = (p,)
+    attention.attend_room.restype = n
+    return Kernels(library, attention)
 
 
 class FusedBlock(torch.autograd.Function):

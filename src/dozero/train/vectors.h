@@ -1,0 +1,117 @@
+/* Sixteen numbers at a time, as GCC and clang know them on any CPU: what fused.c and attend.c are written in.
+ *
+ * Numbers are floats, or "low": bfloat16, floats without their lower 16 bits. Sums are in float always.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+#ifdef _OPENMP
+#include <omp.h>
+#define ME omp_get_thread_num()
+#else
+#define ME 0
+#endif
+
+#define UNROLLED _Pragma("GCC unroll 16")
+#define INLINE static inline __attribute__((always_inline))
+#define WIDE 16
+
+typedef float floats __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t ints __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint32_t bits __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint16_t halves __attribute__((vector_size(32), aligned(2), may_alias));
+
+INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+INLINE int64_t filled_up(int64_t n, int64_t size) { return (n + size - 1) / size * size; }
+
+/* Sixteen numbers from the i-th on. */
+INLINE floats load(const void *p, int64_t i, int low) {
+    if (low) return (floats)(__builtin_convertvector(*(const halves *)((const uint16_t *)p + i), bits) << 16);
+    return *(const floats *)((const float *)p + i);
+}
+
+/* As bfloat16, to the nearest, ties to even. */
+INLINE halves rounded(floats a) {
+#ifdef __AVX512BF16__
+    return (halves)_mm512_cvtneps_pbh((__m512)a);
+#else
+    const bits b = (bits)a;
+    return __builtin_convertvector((b + 0x7fff + ((b >> 16) & 1)) >> 16, halves);
+#endif
+}
+
+INLINE void store(void *p, int64_t i, floats a, int low) {
+    if (low) *(halves *)((uint16_t *)p + i) = rounded(a);
+    else *(floats *)((float *)p + i) = a;
+}
+
+/* The first `count` of sixteen numbers; zeros after them. */
+INLINE floats load_some(const void *p, int64_t i, int64_t count, int low) {
+    if (count >= WIDE) return load(p, i, low);
+    float some[WIDE] = {0};
+    for (int64_t k = 0; k < count; k++) {
+        uint32_t b = low ? (uint32_t)((const uint16_t *)p)[i + k] << 16 : ((const uint32_t *)p)[i + k];
+        memcpy(some + k, &b, sizeof b);
+    }
+    return load(some, 0, 0);
+}
+
+INLINE void store_some(void *p, int64_t i, floats a, int64_t count, int low) {
+    if (count >= WIDE) { store(p, i, a, low); return; }
+    uint16_t halves_of[WIDE];
+    float floats_of[WIDE];
+    store(low ? (void *)halves_of : (void *)floats_of, 0, a, low);
+    if (low) memcpy((uint16_t *)p + i, halves_of, count * sizeof(uint16_t));
+    else memcpy((float *)p + i, floats_of, count * sizeof(float));
+}
+
+#ifdef __AVX512F__
+INLINE float sum_of(floats a) { return _mm512_reduce_add_ps((__m512)a); }
+INLINE float most_of(floats a) { return _mm512_reduce_max_ps((__m512)a); }
+INLINE floats choose(ints mask, floats a, floats b) {
+    return (floats)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)mask), (__m512)b, (__m512)a);
+}
+INLINE floats larger(floats a, floats b) { return (floats)_mm512_max_ps((__m512)a, (__m512)b); }
+#else
+INLINE float sum_of(floats a) {
+    float each[WIDE];
+    memcpy(each, &a, sizeof a);
+    for (int step = WIDE / 2; step; step /= 2)
+        for (int k = 0; k < step; k++) each[k] += each[k + step];
+    return each[0];
+}
+INLINE float most_of(floats a) {
+    float each[WIDE];
+    memcpy(each, &a, sizeof a);
+    for (int step = WIDE / 2; step; step /= 2)
+        for (int k = 0; k < step; k++) each[k] = each[k] > each[k + step] ? each[k] : each[k + step];
+    return each[0];
+}
+INLINE floats choose(ints mask, floats a, floats b) { return (floats)(((ints)a & mask) | ((ints)b & ~mask)); }
+INLINE floats larger(floats a, floats b) { return choose(a > b, a, b); }
+#endif
+
+INLINE floats all(float x) { return (floats){0} + x; }
+
+/* e to the x: 2^n times a polynomial of the rest, within 2e-7 of it; of less than -87 it is 1.6e-38. Not a number stays so. */
+INLINE floats exponential(floats x) {
+    x = choose(x < -87.0f, all(-87.0f), x);
+    x = choose(x > 88.0f, all(88.0f), x);
+    const floats n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
+    const floats r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    floats p = all(1.9875691500e-4f);
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    return p * (floats)((__builtin_convertvector(n, ints) + 127) << 23);
+}
+
+/* Each place in a vector. */
+static const ints COUNT = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
