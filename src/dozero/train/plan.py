@@ -38,7 +38,7 @@ from dozero.train.step import Schedule, train_step
 
 WARM_STEPS, TIMED_STEPS = 2, 6
 MEASURING_S = 4.0
-MARGIN, USEFUL_MARGIN = 1.3, 1.1
+MARGIN, USEFUL_MARGIN = 3.0, 1.1
 SECONDS_BETWEEN_LOOKS = 4.0
 # Of the time of training for looks at what was held out and for samples, of which a token takes about so long.
 LOOKS_SHARE, LOOKED_TOKENS, SAMPLED_TOKEN_S = 0.08, 20_000, 0.002
@@ -243,9 +243,9 @@ def _fill_time(prospect: Prospect, config: RunConfig, step_s: float, asked_s: fl
     fit = training_s / (step_s + look_s / every) * prospect.processes
     steps = _useful_steps(prospect, config, fit)
     share = steps / fit
+    most = _useful_steps(prospect, config, fit * MARGIN) if share == 1 else steps * USEFUL_MARGIN
     times = {
-        # A few more, since they may turn out faster: the clock ends the run.
-        "steps": round(steps * (MARGIN if share == 1 else USEFUL_MARGIN)),
+        "steps": round(most),  # more than are expected, since they may turn out faster: the clock ends the run
         "max_seconds": round(training_s * (1 if "train.steps" in prospect.kept else share), 1),
         "eval_every": every,
         "sample_every": every,
