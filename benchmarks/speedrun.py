@@ -26,6 +26,8 @@ from claims.claim import Claim, run_claims
 HERE = Path(__file__).resolve().parent
 PLAYS = Path(os.environ.get("DOZERO_PLAYS", HERE.parents[1] / "shared" / "data" / "tinyshakespeare.txt"))
 SEEDS = 3
+IN_TIME = 0.96
+"""Of the plain recipe's time, what ours is given: its last checkpoint comes on top."""
 BLOCK = 64
 
 
@@ -47,7 +49,7 @@ def race(quick: bool) -> Iterator[Claim]:
         for seed in range(1 if quick else SEEDS):
             plain.append(plain_run(folder, seed, quick))
             fast.append(our_run(folder, seed, "fast"))
-            good.append(our_run(folder, seed, "good", f"train.max_seconds={plain[-1].seconds * 0.98:.1f}"))
+            good.append(our_run(folder, seed, "good", f"train.max_seconds={plain[-1].seconds * IN_TIME:.1f}"))
     theirs, ours = median_of(plain), median_of(fast)
     reached = all(mine.nats <= other.nats for other, mine in zip(plain, fast, strict=True))
     yield Claim("to its loss: nats a character", ours.nats, theirs.nats, ours.nats / theirs.nats, "<= 1 on each seed", reached)  # fmt: skip
