@@ -120,7 +120,7 @@ def _train_and_tell(display: Display, lesson: ModuleType, job: Job, minutes: flo
     lesson.tell_data(display, data)
     lesson.tell_tokens(display, data)
     if minutes is not None:
-        config, plan = planned(display, job, data, device, minutes, began)
+        config, plan = planned(display, job, data, device, minutes, began - lesson.TELLING_S)
     _tell_model(display, config, data)
     lesson.tell_training(display, config, data)
     finished = train_and_show(display, job, config, data, device, indent=3, plan=plan)

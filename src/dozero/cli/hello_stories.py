@@ -18,6 +18,8 @@ SAMPLES = 3
 JUDGED = 100
 FLOOR_STORIES = 1000
 BAR_WIDTH = 40
+TELLING_S = 4.0
+"""What comes after training takes about so long: exam, samples, and judging them."""
 
 
 def tell_data(display: Display, data: Prepared) -> None:

@@ -18,6 +18,8 @@ SAMPLES = 10
 REASONS_SHOWN = 3
 ALPHABET_SHOWN = 60
 BAR_WIDTH = 40
+TELLING_S = 0.5
+"""What comes after training takes about so long: exam and samples."""
 
 
 def tell_data(display: Display, data: Prepared) -> None:
