@@ -24,22 +24,39 @@ def update_by_turns(team: Team, optimizer: Optimizer, step: int, scale: float, k
     config, state, params = optimizer.config, optimizer.state, optimizer.params
     momenta, wanted = list[Tensor](), list[Tensor]()
     for i, names in enumerate(optimizer.stacks):
-        grads = torch.stack(gradients_of([params[name] for name in names]))
-        momenta.append(state[f"momentum.{i}"].lerp(grads, 1 - config.momentum))
-        wanted.append(grads.lerp_(momenta[i], config.momentum).to(optimizer.dtype))
+        grads, momentum = gradients_of([params[name] for name in names]), state[f"momentum.{i}"]
+        if kernels is not None:
+            momenta.append(momentum.clone())
+            wanted.append(torch.empty_like(momentum, dtype=optimizer.dtype))
+            for g, m, w in zip(grads, momenta[i], wanted[i], strict=True):
+                kernels.blend(g.contiguous(), m, w, config.momentum)
+            continue
+        stacked = torch.stack(grads)
+        momenta.append(momentum.lerp(stacked, 1 - config.momentum))
+        wanted.append(stacked.lerp_(momenta[i], config.momentum).to(optimizer.dtype))
     directions = share_directions(team, wanted)
     for i, names in enumerate(optimizer.stacks):
         state[f"momentum.{i}"].copy_(momenta[i])
-        step_along([params[name] for name in names], directions[i], config, scale, params[names[0]].shape)
+        step_along([params[name] for name in names], directions[i], config, scale, params[names[0]].shape, kernels)
     adam = [params[name] for name in optimizer.adam]
     adam_update(adam, state["mean"], state["square"], config, config.adam_lr * scale, step + 1, kernels)
 
 
-def step_along(params: Sequence[Tensor], directions: Tensor, config: OptimConfig, scale: float, whole: Size) -> None:
+def step_along(
+    params: Sequence[Tensor],
+    directions: Tensor,
+    config: OptimConfig,
+    scale: float,
+    whole: Size,
+    kernels: Kernels | None = None,
+) -> None:
     """Move matrices of a shape, or some of their rows, against their directions as Muon does: decayed first, tall ones further."""
     lr = config.muon_lr * scale
     rows, cols = whole
     for p, d in zip(params, directions, strict=True):
+        if kernels is not None:
+            kernels.move(p, d.contiguous(), 1 - lr * config.weight_decay, lr * math.sqrt(max(1.0, rows / cols)))
+            continue
         if config.weight_decay:
             p.mul_(1 - lr * config.weight_decay)
         p.sub_(d.to(p.dtype), alpha=lr * math.sqrt(max(1.0, rows / cols)))
