@@ -5,6 +5,7 @@ import torch
 
 from dozero.device import Device
 from dozero.testing import tiny_config
+from dozero.train.fused import open_kernels
 from dozero.train.learner import build_model
 from dozero.train.optim import build_optimizer, orthogonalize, update
 from dozero.train.split_update import gradients_of, share_directions, update_by_turns
@@ -29,12 +30,13 @@ def draw_gradients(models, seed):
 
 @pytest.mark.usefixtures("lone_group")
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-def test_updates_are_those_of_the_optimizer(decay):
+@pytest.mark.parametrize("kernels", [None, open_kernels()], ids=["plain", "fused, where it can be"])
+def test_updates_are_those_of_the_optimizer(decay, kernels):
     (model, optimizer), (twin, twin_optimizer) = learners(f"optim.weight_decay={decay}")
     for step in range(4):
         draw_gradients((model, twin), step)
-        update(optimizer, step, 0.7)
-        update_by_turns(Team(), twin_optimizer, step, 0.7)
+        update(optimizer, step, 0.7, kernels)
+        update_by_turns(Team(), twin_optimizer, step, 0.7, kernels)
     for (name, p), q in zip(model.named_parameters(), twin.parameters(), strict=True):
         assert torch.equal(p, q), name
     assert all(torch.equal(t, twin_optimizer.state[name]) for name, t in optimizer.state.items())
