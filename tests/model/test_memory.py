@@ -179,4 +179,4 @@ def test_what_is_in_use_at_the_highest_moment_is_what_torch_allocates(shape, row
         pytest.skip("no C compiler")
     config = run_config(ModelConfig(**{**WIDE, **shape}), rows=rows, **train)
     told = training_memory(config, 50, getattr(torch, dtype).itemsize, kernel).alive_bytes
-    assert told == pytest.approx(most_allocated(lambda: two_steps(config, dtype, kernel)), rel=0.025)
+    assert told == pytest.approx(most_allocated(lambda: two_steps(config, dtype, kernel)), rel=0.02)

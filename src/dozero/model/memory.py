@@ -178,14 +178,18 @@ def _backward_bytes(config: ModelConfig, rows: int, element_bytes: int, kernel: 
     comes later: the MLP's values are gone then, and its weights have gradients instead of copies.
     """
     N, C, F, HD = rows * config.max_seq_len, config.d_model, config.d_ff, config.n_heads * config.head_dim
-    if kernel == "fused":  # all that it computes stays until it returns
-        projected = HD + 2 * config.n_kv_heads * config.head_dim
-        matrices = C * (projected + HD + 3 * F)
-        gradients = matrices * (FLOAT32_BYTES + element_bytes * (element_bytes < FLOAT32_BYTES))
-        T, D = config.max_seq_len, config.head_dim
+    if kernel == "fused":  # all that has a name there stays until it returns
+        T, D, projected = config.max_seq_len, config.head_dim, HD + 2 * config.n_kv_heads * config.head_dim
+        before, matrices = (
+            C * (HD + 3 * F),
+            C * (projected + HD + 3 * F),
+        )  # gradients of weights, attention's own to come
         own = FLOAT32_BYTES * T * (16 * D + 64)  # of one thread, about: a head's rows, their packed forms and gradients
-        last = max(element_bytes * N * HD + own, element_bytes * N * 2 * C)
-        return element_bytes * N * (2 * C + F + projected) + gradients + last
+        in_attention = element_bytes * (N * HD + before) + own
+        in_norm = element_bytes * (N * 2 * C + matrices)
+        copied = FLOAT32_BYTES * matrices * (element_bytes < FLOAT32_BYTES)
+        at_end = element_bytes * (N * C + matrices) + copied
+        return element_bytes * N * (2 * C + F + projected) + max(in_attention, in_norm, at_end)
     in_mlp = element_bytes * N * (C + 2 * F) + FLOAT32_BYTES * C * F
     written = is_written_out(config, kernel)
     shares = 2 * config.n_heads * config.max_seq_len - C - HD  # of each position in each other one, and their scores
