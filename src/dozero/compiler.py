@@ -23,7 +23,7 @@ from pathlib import Path
 
 from dozero.hardware import read_text
 
-SOURCES = ("train/attend.c", "train/fused.c", "generate/decoder.c")
+SOURCES = ("train/attend.c", "train/fused.c", "train/orthogonal.c", "generate/decoder.c")
 """All there are, in the order in which a first run wants them."""
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = (

@@ -1,7 +1,7 @@
 /* Attention of a training step, from what the product for queries, keys and values gave to what goes into the one after
  * attention, and back: norms of the heads, rotation, scores, softmax and the weighted mean.
  *
- * fused.py compiles this file as it does fused.c. Letters are those of the model: B rows, T positions, H query heads, K
+ * kernels.py compiles this file as it does fused.c. Letters are those of the model: B rows, T positions, H query heads, K
  * key/value heads, D head_dim. A key/value head of a row is one piece of work, with the query heads that share it; nothing of
  * it leaves the caches but what goes out. Scores exist for squares of EDGE queries and as many keys. Whatever the number of
  * threads, each sum adds the same numbers in the same order.
@@ -10,13 +10,8 @@
  * interleaved, as tile registers take them. Every matrix here is wanted as it is (`rows`, T D) to be a first factor, and one or
  * both of its packed forms: `down` the positions are what is added over, `across` the coordinates are.
  */
-#include "vectors.h"
-#ifdef __AMX_BF16__
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
+#include "pairs.h"
 
-#define EDGE 32 /* queries or keys of a square of scores */
 #define AHEAD 12 /* rows that are asked for before they are read */
 
 typedef struct {
@@ -34,64 +29,12 @@ typedef struct {
     char *own;                    /* `room` bytes for each thread */
 } Attend;
 
-enum { INTO_TILES = 1, FLOATS = 0 };
+enum { IN_PAIRS = 1, FLOATS = 0 };
 
-INLINE int64_t size_of(int tiles) { return tiles ? 2 : 4; }
+INLINE int64_t size_of(int pairs) { return pairs ? 2 : 4; }
 
 /* Positions from one row of a matrix packed `across` to the next: not a power of two, or all would fall into the same lines. */
 INLINE int64_t pitch(int64_t T) { return filled_up(T, EDGE) + WIDE; }
-
-#ifdef __AMX_BF16__
-typedef struct { uint8_t palette, start, unused[14]; uint16_t bytes[16]; uint8_t rows[16]; } Tiles;
-
-static int has_tiles(void) {
-    static int known = -1;
-    if (known < 0) known = syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* tile data */) == 0;
-    return known;
-}
-
-static void begin_tiles(void) {
-    Tiles shape = {.palette = 1};
-    for (int i = 0; i < 8; i++) shape.rows[i] = 16, shape.bytes[i] = 64;
-    _tile_loadconfig(&shape);
-}
-
-static void end_tiles(void) { _tile_release(); }
-
-/* sums (32 32, or added to) of rows (32 `inner`) times packed (`inner` 32). */
-INLINE void square_of_tiles(float *sums, int64_t stride, const uint16_t *a, int64_t a_stride, const uint16_t *b, int64_t b_stride, int64_t inner, int adds) {
-    if (adds) {
-        _tile_loadd(0, sums, 4 * stride);
-        _tile_loadd(1, sums + 16, 4 * stride);
-        _tile_loadd(2, sums + 16 * stride, 4 * stride);
-        _tile_loadd(3, sums + 16 * stride + 16, 4 * stride);
-    } else {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-    }
-    for (int64_t i = 0; i < inner; i += 32) {
-        _tile_loadd(4, a + i, 2 * a_stride);
-        _tile_loadd(5, a + 16 * a_stride + i, 2 * a_stride);
-        _tile_loadd(6, b + i * b_stride, 4 * b_stride);
-        _tile_loadd(7, b + i * b_stride + 32, 4 * b_stride);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-    }
-    _tile_stored(0, sums, 4 * stride);
-    _tile_stored(1, sums + 16, 4 * stride);
-    _tile_stored(2, sums + 16 * stride, 4 * stride);
-    _tile_stored(3, sums + 16 * stride + 16, 4 * stride);
-}
-#else
-static int has_tiles(void) { return 0; }
-static void begin_tiles(void) {}
-static void end_tiles(void) {}
-#define square_of_tiles(...) ((void)0)
-#endif
 
 #ifdef __AVX512F__
 enum { ROWS = 8, COLUMNS = 2 };
@@ -121,19 +64,19 @@ INLINE void square_of_floats(float *sums, int64_t stride, const float *a, int64_
 }
 
 /* A square of sums: EDGE rows of a times EDGE columns of b, which is packed. */
-INLINE void product(float *sums, int64_t stride, const void *a, int64_t a_stride, const void *b, int64_t b_stride, int64_t inner, int adds, int tiles) {
-    if (tiles) square_of_tiles(sums, stride, a, a_stride, b, b_stride, inner, adds);
+INLINE void product(float *sums, int64_t stride, const void *a, int64_t a_stride, const void *b, int64_t b_stride, int64_t inner, int adds, int pairs) {
+    if (pairs) square_of_pairs(sums, stride, (Factor){a, a_stride, EDGE}, (Factor){b, 2 * b_stride, EDGE * b_stride}, inner, adds);
     else square_of_floats(sums, stride, a, a_stride, b, b_stride, inner, adds);
 }
 
 /* Where number (row, column) of a packed matrix begins; row is even. */
-INLINE void *packed_at(void *b, int64_t row, int64_t column, int64_t stride, int tiles) {
-    return tiles ? (void *)((uint16_t *)b + row * stride + 2 * column) : (void *)((float *)b + row * stride + column);
+INLINE void *packed_at(void *b, int64_t row, int64_t column, int64_t stride, int pairs) {
+    return pairs ? (void *)((uint16_t *)b + row * stride + 2 * column) : (void *)((float *)b + row * stride + column);
 }
 
 /* Pack T rows of D so that positions are added over: rows themselves, of bfloat16 interleaved in twos. T is even. */
-INLINE const void *pack_down(void *to, const void *rows, int64_t T, int64_t D, int tiles) {
-    if (!tiles) return rows;
+INLINE const void *pack_down(void *to, const void *rows, int64_t T, int64_t D, int pairs) {
+    if (!pairs) return rows;
     for (int64_t t = 0; t < T; t += 2)
         for (int64_t i = 0; i < D; i += WIDE) {
             const bits first = __builtin_convertvector(*(const halves *)((const uint16_t *)rows + t * D + i), bits);
@@ -143,41 +86,17 @@ INLINE const void *pack_down(void *to, const void *rows, int64_t T, int64_t D, i
     return to;
 }
 
-/* Turn a square of 16 words of 32 bits: row i meets row i + 8, and their words go by turns, four times over. */
-INLINE void transpose(uint32_t *to, int64_t to_stride, const uint32_t *from, int64_t from_stride) {
-#if defined(__clang__) || __GNUC__ >= 12
-    bits rows[WIDE], mixed[WIDE];
-    UNROLLED
-    for (int i = 0; i < WIDE; i++) rows[i] = *(const bits *)(from + i * from_stride);
-    UNROLLED
-    for (int round = 0; round < 4; round++) {
-        UNROLLED
-        for (int i = 0; i < WIDE / 2; i++) {
-            mixed[2 * i] = __builtin_shufflevector(rows[i], rows[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-            mixed[2 * i + 1] = __builtin_shufflevector(rows[i], rows[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-        }
-        UNROLLED
-        for (int i = 0; i < WIDE; i++) rows[i] = mixed[i];
-    }
-    UNROLLED
-    for (int i = 0; i < WIDE; i++) *(bits *)(to + i * to_stride) = rows[i];
-#else
-    for (int i = 0; i < WIDE; i++)
-        for (int k = 0; k < WIDE; k++) to[i * to_stride + k] = from[k * from_stride + i];
-#endif
-}
-
 /* Pack T rows of D so that coordinates are added over: the transpose, of bfloat16 with two coordinates of a position side by side. */
-INLINE void pack_across(void *to, const void *rows, int64_t T, int64_t D, int tiles) {
-    const int64_t words = tiles ? D / 2 : D;
+INLINE void pack_across(void *to, const void *rows, int64_t T, int64_t D, int pairs) {
+    const int64_t words = pairs ? D / 2 : D;
     for (int64_t t = 0; t < T; t += WIDE)
         for (int64_t i = 0; i < words; i += WIDE)
             transpose((uint32_t *)to + i * pitch(T) + t, pitch(T), (const uint32_t *)rows + t * words + i, words);
 }
 
 /* The transpose of T rows of D, plain (D T, rows a pitch apart), from what `pack_across` made of them. */
-INLINE const void *transposed(void *to, const void *across, int64_t T, int64_t D, int tiles) {
-    if (!tiles) return across;
+INLINE const void *transposed(void *to, const void *across, int64_t T, int64_t D, int pairs) {
+    if (!pairs) return across;
     for (int64_t i = 0; i < D / 2; i++)
         for (int64_t t = 0; t < T; t += WIDE) {
             const bits both = *(const bits *)((const uint32_t *)across + i * pitch(T) + t);
@@ -208,7 +127,7 @@ INLINE void fetch_head(const Attend *a, const void *all_heads, int64_t b, int64_
 
 /* Rows of D of one head, up to a multiple of EDGE, zeros past the last: `turned` queries or keys, normalised, rotated and
  * scaled; others as they are. */
-INLINE void take_head(const Attend *a, void *rows, const void *all_heads, int64_t b, int64_t head, int64_t heads, const float *scale, float factor, int turned, int tiles, int low) {
+INLINE void take_head(const Attend *a, void *rows, const void *all_heads, int64_t b, int64_t head, int64_t heads, const float *scale, float factor, int turned, int pairs, int low) {
     const int64_t D = a->D, half = D / 2;
     for (int64_t t = 0; t < a->T; t++) {
         const void *from = head_at(a, all_heads, b, t, head, heads);
@@ -228,11 +147,11 @@ INLINE void take_head(const Attend *a, void *rows, const void *all_heads, int64_
                 y = (y * c + x * s) * factor;
                 x = x_turned * factor;
             }
-            store(rows, t * D + i, x, tiles);
-            store(rows, t * D + half + i, y, tiles);
+            store(rows, t * D + i, x, pairs);
+            store(rows, t * D + half + i, y, pairs);
         }
     }
-    memset((char *)rows + a->T * D * size_of(tiles), 0, (filled_up(a->T, EDGE) - a->T) * D * size_of(tiles));
+    memset((char *)rows + a->T * D * size_of(pairs), 0, (filled_up(a->T, EDGE) - a->T) * D * size_of(pairs));
 }
 
 /* The way back of `take_head`: gradients of turned rows (or as they are) to those of what the product gave, and of the scale. */
@@ -282,7 +201,7 @@ INLINE void find_begins(const Attend *a, int64_t b, int32_t *begins) {
 }
 
 /* Softmax over what each of EDGE queries from q on sees, keys from `from` on: scores to powers, their sums apart. */
-INLINE void soften(const Attend *a, const float *scores, int64_t stride, void *powers, const int32_t *begins, float *logs, float *back, int64_t q, int64_t from, int tiles) {
+INLINE void soften(const Attend *a, const float *scores, int64_t stride, void *powers, const int32_t *begins, float *logs, float *back, int64_t q, int64_t from, int pairs) {
     for (int k = 0; k < EDGE; k++) {
         const float *row = scores + k * stride;
         const int32_t first = (int32_t)(begins[q + k] - from), last = (int32_t)(q + k - from); /* that it sees */
@@ -301,7 +220,7 @@ INLINE void soften(const Attend *a, const float *scores, int64_t stride, void *p
                 if (i < first || i + WIDE - 1 > last) power = choose((at >= first) & (at <= last), power, (floats){0});
                 sums += power;
             }
-            store(powers, k * stride + i, power, tiles);
+            store(powers, k * stride + i, power, pairs);
         }
         const float sum = sum_of(sums);
         back[k] = q + k < a->T ? 1.0f / sum : 0.0f;
@@ -309,26 +228,26 @@ INLINE void soften(const Attend *a, const float *scores, int64_t stride, void *p
     }
 }
 
-INLINE void attend_heads(const Attend *a, int64_t b, int64_t kv, char *own, int tiles, int low) {
+INLINE void attend_heads(const Attend *a, int64_t b, int64_t kv, char *own, int pairs, int low) {
     const int64_t T = filled_up(a->T, EDGE), D = a->D, G = a->H / a->K, heads = a->H + 2 * a->K, stride = pitch(T);
     int32_t *begins = (int32_t *)take_floats(&own, T);
     float *rows = take_floats(&own, T * D), *across = take_floats(&own, D * stride), *values = take_floats(&own, T * D);
     float *queries = take_floats(&own, T * D), *scores = take_floats(&own, EDGE * stride), *shares = take_floats(&own, EDGE * stride);
     float sums[EDGE * EDGE], back[EDGE];
     find_begins(a, b, begins);
-    take_head(a, rows, a->qkv, b, a->H + kv, heads, a->k_scale, 1.0f, 1, tiles, low);
-    pack_across(across, rows, T, D, tiles);
-    take_head(a, rows, a->qkv, b, a->H + a->K + kv, heads, NULL, 1.0f, 0, tiles, low);
-    const void *down = pack_down(values, rows, T, D, tiles);
+    take_head(a, rows, a->qkv, b, a->H + kv, heads, a->k_scale, 1.0f, 1, pairs, low);
+    pack_across(across, rows, T, D, pairs);
+    take_head(a, rows, a->qkv, b, a->H + a->K + kv, heads, NULL, 1.0f, 0, pairs, low);
+    const void *down = pack_down(values, rows, T, D, pairs);
     for (int64_t h = kv * G; h < (kv + 1) * G; h++) {
-        take_head(a, queries, a->qkv, b, h, heads, a->q_scale, 1.0f / sqrtf((float)D), 1, tiles, low);
+        take_head(a, queries, a->qkv, b, h, heads, a->q_scale, 1.0f / sqrtf((float)D), 1, pairs, low);
         for (int64_t q = 0; q < T; q += EDGE) {
             const int64_t from = begins[q] / EDGE * EDGE, end = q + EDGE - from;
             for (int64_t k = 0; k < end; k += EDGE)
-                product(scores + k, stride, (char *)queries + q * D * size_of(tiles), D, packed_at(across, 0, from + k, stride, tiles), stride, D, 0, tiles);
-            soften(a, scores, stride, shares, begins, a->logs + (b * a->H + h) * a->T, back, q, from, tiles);
+                product(scores + k, stride, (char *)queries + q * D * size_of(pairs), D, packed_at(across, 0, from + k, stride, pairs), stride, D, 0, pairs);
+            soften(a, scores, stride, shares, begins, a->logs + (b * a->H + h) * a->T, back, q, from, pairs);
             for (int64_t i = 0; i < D; i += EDGE) {
-                product(sums, EDGE, shares, stride, packed_at((void *)down, from, i, D, tiles), D, end, 0, tiles);
+                product(sums, EDGE, shares, stride, packed_at((void *)down, from, i, D, pairs), D, end, 0, pairs);
                 for (int64_t k = 0; k < least(EDGE, a->T - q); k++)
                     for (int64_t c = 0; c < EDGE; c += WIDE)
                         store((void *)head_at(a, a->y, b, q + k, h, a->H), i + c, load(sums, k * EDGE + c, 0) * back[k], low);
@@ -339,7 +258,7 @@ INLINE void attend_heads(const Attend *a, int64_t b, int64_t kv, char *own, int 
 
 /* Of a square of keys k.. and queries q..: shares (as the forward pass had them) and the gradients of the scores, as first
  * factors (EDGE keys by EDGE queries), the latter also packed. */
-INLINE void blame(const float *scores, const float *dshares, void *shares, void *dscores, void *packed, const int32_t *begins, const float *logs, const float *dots, int64_t k, int64_t q, int tiles) {
+INLINE void blame(const float *scores, const float *dshares, void *shares, void *dscores, void *packed, const int32_t *begins, const float *logs, const float *dots, int64_t k, int64_t q, int pairs) {
     for (int row = 0; row < EDGE; row += 2)
         for (int c = 0; c < EDGE; c += WIDE) {
             floats d[2];
@@ -352,18 +271,18 @@ INLINE void blame(const float *scores, const float *dshares, void *shares, void 
                 floats share = exponential(load(scores, at, 0) - load(logs, q + c, 0));
                 if (!whole) share = choose(seen, share, (floats){0});
                 d[second] = share * (load(dshares, at, 0) - load(dots, q + c, 0));
-                store(shares, at, share, tiles);
-                store(dscores, at, d[second], tiles);
+                store(shares, at, share, pairs);
+                store(dscores, at, d[second], pairs);
             }
-            if (tiles) {
+            if (pairs) {
                 const bits low0 = __builtin_convertvector(rounded(d[0]), bits), low1 = __builtin_convertvector(rounded(d[1]), bits);
                 *(bits *)((uint32_t *)packed + row / 2 * EDGE + c) = low0 | low1 << 16;
             }
         }
 }
 
-INLINE void attend_back_heads(const Attend *a, int64_t b, int64_t kv, char *own, int tiles, int low) {
-    const int64_t T = filled_up(a->T, EDGE), D = a->D, G = a->H / a->K, heads = a->H + 2 * a->K, stride = pitch(T), size = size_of(tiles);
+INLINE void attend_back_heads(const Attend *a, int64_t b, int64_t kv, char *own, int pairs, int low) {
+    const int64_t T = filled_up(a->T, EDGE), D = a->D, G = a->H / a->K, heads = a->H + 2 * a->K, stride = pitch(T), size = size_of(pairs);
     int32_t *begins = (int32_t *)take_floats(&own, T);
     float *keys = take_floats(&own, T * D), *values = take_floats(&own, T * D), *across = take_floats(&own, D * stride), *turned = take_floats(&own, D * stride);
     float *q_rows = take_floats(&own, T * D), *q_across = take_floats(&own, D * stride), *q_packed = take_floats(&own, T * D);
@@ -375,18 +294,18 @@ INLINE void attend_back_heads(const Attend *a, int64_t b, int64_t kv, char *own,
     memset(dscale, 0, 2 * D * sizeof *dscale);
     memset(dkeys, 0, T * D * sizeof *dkeys);
     memset(dvalues, 0, T * D * sizeof *dvalues);
-    take_head(a, keys, a->qkv, b, a->H + kv, heads, a->k_scale, 1.0f, 1, tiles, low);
-    pack_across(across, keys, T, D, tiles);
-    const void *keys_turned = transposed(turned, across, T, D, tiles);
-    take_head(a, values, a->qkv, b, a->H + a->K + kv, heads, NULL, 1.0f, 0, tiles, low);
+    take_head(a, keys, a->qkv, b, a->H + kv, heads, a->k_scale, 1.0f, 1, pairs, low);
+    pack_across(across, keys, T, D, pairs);
+    const void *keys_turned = transposed(turned, across, T, D, pairs);
+    take_head(a, values, a->qkv, b, a->H + a->K + kv, heads, NULL, 1.0f, 0, pairs, low);
     for (int64_t h = kv * G; h < (kv + 1) * G; h++) {
         const float factor = 1.0f / sqrtf((float)D);
-        take_head(a, q_rows, a->qkv, b, h, heads, a->q_scale, factor, 1, tiles, low);
-        pack_across(q_across, q_rows, T, D, tiles);
-        const void *q_down = pack_down(q_packed, q_rows, T, D, tiles);
-        take_head(a, y_rows, a->dy, b, h, a->H, NULL, 1.0f, 0, tiles, low);
-        pack_across(y_across, y_rows, T, D, tiles);
-        const void *y_down = pack_down(y_packed, y_rows, T, D, tiles);
+        take_head(a, q_rows, a->qkv, b, h, heads, a->q_scale, factor, 1, pairs, low);
+        pack_across(q_across, q_rows, T, D, pairs);
+        const void *q_down = pack_down(q_packed, q_rows, T, D, pairs);
+        take_head(a, y_rows, a->dy, b, h, a->H, NULL, 1.0f, 0, pairs, low);
+        pack_across(y_across, y_rows, T, D, pairs);
+        const void *y_down = pack_down(y_packed, y_rows, T, D, pairs);
         memset(dqueries, 0, D * stride * sizeof *dqueries);
         memset(logs, 0, T * sizeof *logs);
         memset(dots, 0, T * sizeof *dots);
@@ -398,13 +317,13 @@ INLINE void attend_back_heads(const Attend *a, int64_t b, int64_t kv, char *own,
         }
         for (int64_t q = 0; q < T; q += EDGE)
             for (int64_t k = begins[q] / EDGE * EDGE; k <= q; k += EDGE) {
-                product(scores, EDGE, (char *)keys + k * D * size, D, packed_at(q_across, 0, q, stride, tiles), stride, D, 0, tiles);
-                product(dshares, EDGE, (char *)values + k * D * size, D, packed_at(y_across, 0, q, stride, tiles), stride, D, 0, tiles);
-                blame(scores, dshares, shares, dscores, packed, begins, logs, dots, k, q, tiles);
+                product(scores, EDGE, (char *)keys + k * D * size, D, packed_at(q_across, 0, q, stride, pairs), stride, D, 0, pairs);
+                product(dshares, EDGE, (char *)values + k * D * size, D, packed_at(y_across, 0, q, stride, pairs), stride, D, 0, pairs);
+                blame(scores, dshares, shares, dscores, packed, begins, logs, dots, k, q, pairs);
                 for (int64_t i = 0; i < D; i += EDGE) {
-                    product(dvalues + k * D + i, D, shares, EDGE, packed_at((void *)y_down, q, i, D, tiles), D, EDGE, 1, tiles);
-                    product(dkeys + k * D + i, D, dscores, EDGE, packed_at((void *)q_down, q, i, D, tiles), D, EDGE, 1, tiles);
-                    product(dqueries + i * stride + q, stride, (char *)keys_turned + (i * stride + k) * size, stride, tiles ? packed : dscores, EDGE, EDGE, 1, tiles);
+                    product(dvalues + k * D + i, D, shares, EDGE, packed_at((void *)y_down, q, i, D, pairs), D, EDGE, 1, pairs);
+                    product(dkeys + k * D + i, D, dscores, EDGE, packed_at((void *)q_down, q, i, D, pairs), D, EDGE, 1, pairs);
+                    product(dqueries + i * stride + q, stride, (char *)keys_turned + (i * stride + k) * size, stride, pairs ? packed : dscores, EDGE, EDGE, 1, pairs);
                 }
             }
         for (int64_t t = 0; t < T; t += WIDE)
@@ -422,15 +341,15 @@ int64_t attend_room(const Attend *a) {
 }
 
 #define BY_PIECES(work)                                                                                  \
-    const int tiles = a->low && has_tiles();                                                             \
+    const int pairs = a->low && has_pairs();                                                             \
     _Pragma("omp parallel for num_threads(a->threads) schedule(dynamic, 1)")                             \
     for (int64_t piece = 0; piece < a->B * a->K; piece++) {                                              \
         char *own = a->own + ME * a->room;                                                               \
-        if (tiles) begin_tiles();                                                                        \
-        if (tiles) work(a, piece / a->K, piece % a->K, own, INTO_TILES, 1);                              \
+        if (pairs) begin_pairs();                                                                        \
+        if (pairs) work(a, piece / a->K, piece % a->K, own, IN_PAIRS, 1);                              \
         else if (a->low) work(a, piece / a->K, piece % a->K, own, FLOATS, 1);                            \
         else work(a, piece / a->K, piece % a->K, own, FLOATS, 0);                                        \
-        if (tiles) end_tiles();                                                                          \
+        if (pairs) end_pairs();                                                                          \
     }
 
 void attend(const Attend *a) { BY_PIECES(attend_heads) }

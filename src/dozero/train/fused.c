@@ -1,7 +1,7 @@
 /* What stands between the matrix products of a training step, each part in one go over memory: norms, gates, the loss and
  * the updates of model/transformer.py, train/loss.py and train/optim.py, forward and backward, written for a CPU.
  *
- * fused.py compiles this file with the C compiler of the machine and calls it between torch's products; the tests compare it
+ * kernels.py compiles this file with the C compiler of the machine and calls it between torch's products; the tests compare it
  * with the model and its gradients. Letters are those of the model: C d_model, F d_ff, V vocabulary, N rows. Whatever the
  * number of threads, each sum adds the same numbers in the same order: what is added over rows is added up over PART of them
  * here, and over these parts by whoever called.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dozero.dataset.batch import IGNORE
 from dozero.model.memory import LOSS_AT_ONCE
-from dozero.train.fused import Kernels
+from dozero.train.kernels import Kernels
 
 SPIKE_WINDOW = 128  # losses a new one is held against, as OLMo's skip-step optimizer has it; half of them must be there
 
@@ -60,7 +60,7 @@ def next_token_loss(
     """Return the mean surprise in nats: -log p(target), summed in fp32 and divided by the targets of the whole step.
 
     Dividing by the step's targets, rather than averaging averages, keeps the gradient the same however a step is
-    cut into portions. With `kernels` (fused.py) the gradient takes the place of the logits.
+    cut into portions. With `kernels` (kernels.py) the gradient takes the place of the logits.
     """
     return Surprise.apply(logits.flatten(0, 1), targets.flatten(), 1 / target_tokens, kernels)
 

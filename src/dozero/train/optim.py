@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dozero.settings import OptimConfig
-from dozero.train.fused import Kernels
+from dozero.train.kernels import Kernels
 
 # Quintic Newton-Schulz coefficients of Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/): they push
 # singular values towards 1 fast rather than exactly; after five rounds all lie between about 0.7 and 1.2.
@@ -67,11 +67,14 @@ def lr_scale(progress: float, warmup: float, decay: float) -> float:
     return max(0.0, min(1.0, rising, falling))
 
 
-def orthogonalize(g: Float[Tensor, "N rows cols"]) -> Float[Tensor, "N rows cols"]:
+def orthogonalize(g: Float[Tensor, "N rows cols"], kernels: Kernels | None = None) -> Float[Tensor, "N rows cols"]:
     """Return matrices with the singular vectors of `g` and all singular values near 1, by Newton-Schulz rounds.
 
     Works on the smaller side: 5 rounds of 3 products cost about 15 * rows² * cols multiply-adds for rows <= cols.
+    Two of the three products are symmetric: where `kernels` multiply bfloat16 they compute half of these.
     """
+    if kernels is not None and kernels.multiplies_pairs and g.dtype == torch.bfloat16:
+        return kernels.orthogonalize(g.contiguous(), NEWTON_SCHULZ, NEWTON_SCHULZ_ROUNDS)
     a, b, c = NEWTON_SCHULZ
     wide = g.shape[-2] <= g.shape[-1]
     x = g if wide else g.mT.contiguous()
@@ -86,7 +89,7 @@ def orthogonalize(g: Float[Tensor, "N rows cols"]) -> Float[Tensor, "N rows cols
 def update(optimizer: Optimizer, step: int, scale: float, kernels: Kernels | None = None) -> None:
     """Move the weights against their gradients; `step` counts from 0, `scale` multiplies the learning rates.
 
-    With `kernels` (fused.py) what is done number by number goes over memory once, and may round otherwise.
+    With `kernels` (kernels.py) what is done number by number goes over memory once, and may round otherwise.
     """
     config = optimizer.config
     for i, names in enumerate(optimizer.stacks):
@@ -115,7 +118,7 @@ def muon_update(
         wanted = torch.empty_like(momentum, dtype=dtype)
         for p, m, w in zip(params, momentum, wanted, strict=True):
             kernels.blend(_gradient(p).contiguous(), m, w, config.momentum)
-        for p, d in zip(params, orthogonalize(wanted), strict=True):
+        for p, d in zip(params, orthogonalize(wanted, kernels), strict=True):
             kernels.move(p, d.contiguous(), 1 - lr * config.weight_decay, lr_adjusted)
         return
     grads = torch.stack([_gradient(p) for p in params])

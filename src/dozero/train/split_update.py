@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Size, Tensor
 
 from dozero.settings import OptimConfig
-from dozero.train.fused import Kernels
+from dozero.train.kernels import Kernels
 from dozero.train.optim import Optimizer, adam_update, orthogonalize
 from dozero.train.team import Team
 
@@ -34,7 +34,7 @@ def update_by_turns(team: Team, optimizer: Optimizer, step: int, scale: float, k
         stacked = torch.stack(grads)
         momenta.append(momentum.lerp(stacked, 1 - config.momentum))
         wanted.append(stacked.lerp_(momenta[i], config.momentum).to(optimizer.dtype))
-    directions = share_directions(team, wanted)
+    directions = share_directions(team, wanted, kernels)
     for i, names in enumerate(optimizer.stacks):
         state[f"momentum.{i}"].copy_(momenta[i])
         step_along([params[name] for name in names], directions[i], config, scale, params[names[0]].shape, kernels)
@@ -69,7 +69,7 @@ def gradients_of(params: Sequence[Tensor]) -> list[Tensor]:
     return [g for g in grads if g is not None]
 
 
-def share_directions(team: Team, stacks: Sequence[Tensor]) -> list[Tensor]:
+def share_directions(team: Team, stacks: Sequence[Tensor], kernels: Kernels | None = None) -> list[Tensor]:
     """Return the orthogonalised matrices of some stacks (N rows cols), of each of which every process computes its part.
 
     All are told at once, since with each telling every process waits for the slowest.
@@ -80,7 +80,7 @@ def share_directions(team: Team, stacks: Sequence[Tensor]) -> list[Tensor]:
         own = g[team.rank * each : (team.rank + 1) * each]
         part = g.new_zeros(each, *g.shape[1:])
         if len(own):
-            part[: len(own)] = orthogonalize(own)
+            part[: len(own)] = orthogonalize(own, kernels)
         parts.append(part)
     if not parts:
         return []

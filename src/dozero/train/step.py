@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dozero.dataset.batch import Batch
 from dozero.errors import DivergedError
 from dozero.model.transformer import Transformer
-from dozero.train.fused import Kernels
+from dozero.train.kernels import Kernels
 from dozero.train.loss import next_token_loss
 from dozero.train.optim import Optimizer, lr_scale, update
 
@@ -89,7 +89,7 @@ def add_gradients(model: Transformer, batch: Batch, rows_at_once: int = 0) -> Fl
 
 
 def kernels_of(model: nn.Module) -> Kernels | None:
-    """Return the functions of fused.py that a model computes with; None if it goes the plain way."""
+    """Return the functions of kernels.py that a model computes with; None if it goes the plain way."""
     return getattr(model.forward, "kernels", None)
 
 
