@@ -55,9 +55,9 @@ class Shape:
     vocab_size: int
     rows: int
     steps: int
-    litgpt_rows: int
-    litgpt_steps: int
-    """Where its default multiplies in a dtype that the machine does not, a step of the full size takes many minutes."""
+    slow_rows: int
+    slow_steps: int
+    """Of litgpt where the machine does not multiply its default, bfloat16: a step of the full size takes many minutes."""
 
 
 def stories(quick: bool) -> Iterator[Claim]:
@@ -99,13 +99,15 @@ def commands(shape: Shape, folder: Path) -> dict[str, list[str]]:
 
     size = ["--rows", str(shape.rows), "--steps", str(shape.steps)]
     trainer = [PEERS_PYTHON, str(HERE / "peers" / "hf_trainer.py"), str(folder), *size]
+    slow = ["--rows", str(shape.slow_rows), "--steps", str(shape.slow_steps)]
     litgpt = [PEERS_PYTHON, str(HERE / "peers" / "litgpt_pretrain.py"), str(folder)]
-    litgpt += ["--rows", str(shape.litgpt_rows), "--steps", str(shape.litgpt_steps)]
+    litgpt += size if multiplies_bfloat16() else slow
     sides = {"ours": [sys.executable, __file__, "--steps-of", str(folder), str(shape.rows), str(shape.steps)]}
     sides |= {"Trainer": trainer, "litgpt": litgpt}
     sides["Trainer, eager attention"] = [*trainer, "--attention", "eager", "--onednn"]
     sides["Trainer, compiled"] = [*trainer, "--compile", "--onednn"]
     if multiplies_bfloat16():
+        sides["litgpt, all rows at once"] = [*litgpt, "--at-once", str(shape.rows)]
         sides["Trainer, autocast"] = [*trainer, "--bf16", "autocast", "--attention", "eager"]
         sides["Trainer, pure bfloat16"] = [*trainer, "--bf16", "pure", "--attention", "eager"]
         sides["Trainer, pure bfloat16, compiled"] = [*trainer, "--bf16", "pure", "--attention", "eager", "--compile"]

@@ -1,8 +1,9 @@
 """The litgpt peer of benchmarks/training.py: its own `pretrain` on the shape of a model folder of ours, as it comes.
 
-    python litgpt_pretrain.py MODEL_FOLDER --rows 8 --steps 12
+    python litgpt_pretrain.py MODEL_FOLDER --rows 8 --steps 12 [--at-once 8]
 
-Rows of random tokens fill the whole context. Prints one JSON line: the tokens per second of each step after its warm-up.
+Rows of random tokens fill the whole context; as it comes, 4 are computed at once, and a step adds up as many of these as
+it takes. Prints one JSON line: the tokens per second of each step after its warm-up.
 """
 
 from __future__ import annotations
@@ -57,10 +58,13 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--at-once", type=int, default=TrainArgs().micro_batch_size)
     args = parser.parse_args()
     sys.argv = [sys.argv[0], "peer"]  # at its end it reads the command line again, as its own
     ours = json.loads((args.model / "config.json").read_text())
     T = ours["max_position_embeddings"]
+    at_once = min(args.at_once, args.rows)
+    parts = args.rows // at_once  # of a step
     config = Config(
         name="peer",
         block_size=T,
@@ -84,10 +88,10 @@ def main() -> None:
             "peer",
             model_config=config,
             out_dir=Path(out),
-            data=RandomRows(ours["vocab_size"], args.rows, T, args.rows * args.steps),
+            data=RandomRows(ours["vocab_size"], at_once, T, args.rows * args.steps),
             train=TrainArgs(
                 global_batch_size=args.rows,
-                micro_batch_size=args.rows,
+                micro_batch_size=at_once,
                 max_tokens=args.rows * T * args.steps,
                 max_seq_length=T,
                 tie_embeddings=ours["tie_word_embeddings"],
@@ -100,7 +104,8 @@ def main() -> None:
         )
         log = next(Path(out).rglob("metrics.csv"))
         seconds = [float(row["iter_time"]) for row in csv.DictReader(log.open()) if row.get("iter_time")]
-    print(json.dumps({"tokens_per_s": [args.rows * T / s for s in seconds[WARM:]]}))
+    of_steps = [sum(seconds[i : i + parts]) for i in range(WARM * parts, len(seconds), parts)]
+    print(json.dumps({"tokens_per_s": [args.rows * T / s for s in of_steps]}))
 
 
 if __name__ == "__main__":

@@ -318,7 +318,7 @@ def test_what_is_opened_is_what_was_built(built, tmp_path):
     again = open_dataset(tmp_path / "copy")
     for side in ("train", "heldout"):
         stream, other = getattr(opened, side), getattr(again, side)
-        assert isinstance(stream.shards[0], np.memmap), "read from disk when used"
+        assert isinstance(stream.shards[0].base, np.memmap), "read from disk when used"
         assert np.array_equal(stream.ids, other.ids)
         assert stream.starts.tolist() == other.starts.tolist()
         assert stream.collections == other.collections

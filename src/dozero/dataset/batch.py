@@ -83,10 +83,11 @@ def _draw(mix: Mix, per_step: int, seed: int, step: int) -> tuple[NDArray[np.int
     given = turns * np.array(mix.turn)[groups] + before  # rows of its group before this one, from the first step on
     epochs, nth = np.divmod(given, np.array(mix.sizes)[groups])
     rows = np.cumsum((0, *mix.sizes))[groups]
-    for group in np.unique(groups):
-        for epoch in np.unique(epochs[groups == group]):
-            here = (groups == group) & (epochs == epoch)
-            order = permutation(mix.sizes[group], seed, (int(group) << 40) + int(epoch))
+    for group in range(len(mix.sizes)):
+        of_group = groups == group
+        for epoch in set(epochs[of_group].tolist()):
+            here = of_group & (epochs == epoch)
+            order = permutation(mix.sizes[group], seed, (group << 40) + epoch)
             rows[here] += order[nth[here]]
     return rows, epochs
 
@@ -128,15 +129,14 @@ def gather_batch(rows: Rows, chosen: NDArray[np.int64], turns: NDArray[np.int64]
     per_row, nth, pieces = _pieces_of(rows, chosen)
     lengths = rows.piece_length[pieces].astype(np.int64)
     before = np.cumsum(lengths) - lengths  # tokens of the batch before each piece
-    inside = np.arange(lengths.sum()) - np.repeat(before, lengths)
-    source = np.repeat(rows.piece_start[pieces], lengths) + inside
+    count = np.arange(lengths.sum())
+    source = count + np.repeat(rows.piece_start[pieces] - before, lengths)
     segment = np.repeat(nth, lengths)
-    if turns is not None and turns.any():
+    if turns is not None and turns.any() and (lengths == rows.T).any():  # shorter pieces are never cut elsewhere
         source, again = _turned(rows, pieces, np.repeat(turns, per_row), source)
         segment += again
-    row_of_piece = np.repeat(np.arange(len(chosen)), per_row)
-    row_start = np.append(0, np.cumsum(np.bincount(row_of_piece, lengths, minlength=len(chosen))))[:-1].astype(np.int64)
-    target = np.repeat(row_of_piece * rows.T + before - row_start[row_of_piece], lengths) + inside
+    row_starts = np.arange(len(chosen)) * rows.T
+    target = count + np.repeat(np.repeat(row_starts - before[np.cumsum(per_row) - per_row], per_row), lengths)
     ids, targets, segments = (np.full(len(chosen) * rows.T, fill, dtype=np.int64) for fill in (0, IGNORE, -1))
     ids[target], targets[target] = take_ids(rows.shards, source), take_ids(rows.shards, source + 1)
     segments[target] = segment

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from dozero.artifact import Manifest, lock, open_artifact, read_manifest, write_artifact, write_json
 from dozero.corpus.store import Corpus
@@ -221,10 +222,15 @@ def _read_dataset(path: Path, manifest: Manifest) -> Dataset:
         raise ArtifactError("dataset of an older version", where=path, next="the same command after deleting it")
     train, heldout = (
         TokenStream(
-            tuple(np.memmap(path / name, dtype=index["dtype"], mode="r") for name in index[split]["shards"]),
-            np.memmap(path / f"{split}.starts.bin", dtype=np.int64, mode="r"),
+            tuple(_mapped(path / name, index["dtype"]) for name in index[split]["shards"]),
+            _mapped(path / f"{split}.starts.bin", np.int64),
             tuple(Collection(**collection) for collection in index[split]["collections"]),
         )
         for split in SPLITS
     )
     return Dataset(train, heldout, index["vocab_size"], manifest)
+
+
+def _mapped(file: Path, dtype: DTypeLike) -> NDArray[Any]:
+    """Return the numbers of a file, as a plain array: each look into a memmap itself takes as long as a small batch."""
+    return np.asarray(np.memmap(file, dtype=dtype, mode="r"))

@@ -216,7 +216,7 @@ INLINE void soften(const Attend *a, const float *scores, int64_t stride, void *p
             floats power = {0};
             if (i + WIDE > first && i <= last) {
                 const ints at = COUNT + i;
-                power = exponential(load(row, i, 0) - largest);
+                power = exponential(load(row, i, 0) - largest, pairs);
                 if (i < first || i + WIDE - 1 > last) power = choose((at >= first) & (at <= last), power, (floats){0});
                 sums += power;
             }
@@ -268,7 +268,7 @@ INLINE void blame(const float *scores, const float *dshares, void *shares, void 
                 const int32_t key = (int32_t)(k + row + second);
                 const ints first = *(const ints *)(begins + q + c), seen = (first <= key) & (COUNT + (int32_t)(q + c) >= key);
                 const int whole = begins[q + c + WIDE - 1] <= key && q + c >= key;
-                floats share = exponential(load(scores, at, 0) - load(logs, q + c, 0));
+                floats share = exponential(load(scores, at, 0) - load(logs, q + c, 0), pairs);
                 if (!whole) share = choose(seen, share, (floats){0});
                 d[second] = share * (load(dshares, at, 0) - load(dots, q + c, 0));
                 store(shares, at, share, pairs);

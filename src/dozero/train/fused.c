@@ -68,7 +68,7 @@ INLINE void gate_rows(const void *gate_up, void *y, int64_t N, int64_t F, int th
     for (int64_t n = 0; n < N; n++)
         for (int64_t i = 0; i < F; i += WIDE) {
             const floats g = load_some(gate_up, 2 * n * F + i, F - i, low), u = load_some(gate_up, (2 * n + 1) * F + i, F - i, low);
-            store_some(y, n * F + i, g / (1.0f + exponential(-g)) * u, F - i, low);
+            store_some(y, n * F + i, g / (1.0f + exponential(-g, low)) * u, F - i, low);
         }
 }
 
@@ -84,7 +84,7 @@ INLINE void gate_back_rows(void *gate_up, void *dy, int64_t N, int64_t F, int th
         for (int64_t i = 0; i < F; i += WIDE) {
             const floats g = load_some(gate_up, 2 * n * F + i, F - i, low), u = load_some(gate_up, (2 * n + 1) * F + i, F - i, low);
             const floats d = load_some(dy, n * F + i, F - i, low);
-            const floats share = 1.0f / (1.0f + exponential(-g)), silu = g * share;
+            const floats share = 1.0f / (1.0f + exponential(-g, low)), silu = g * share;
             store_some(dy, n * F + i, silu * u, F - i, low);
             store_some(gate_up, 2 * n * F + i, d * u * share * (1.0f + g - silu), F - i, low);
             store_some(gate_up, (2 * n + 1) * F + i, d * silu, F - i, low);
@@ -106,7 +106,7 @@ INLINE void surprise_row(void *logits, int64_t target, float *nats, float *power
     float largest = most_of(most);
     for (; i < V; i++) largest = fmaxf(largest, sum_of(load_some(logits, i, 1, low)));
     for (i = 0; i < V; i += WIDE) {
-        floats power = exponential(load_some(logits, i, V - i, low) - largest);
+        floats power = exponential(load_some(logits, i, V - i, low) - largest, 0);
         if (V - i < WIDE) power = choose(COUNT < (int32_t)(V - i), power, (floats){0});
         store(powers, i, power, 0);
         sums += power;

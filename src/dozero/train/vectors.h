@@ -76,6 +76,9 @@ INLINE floats choose(ints mask, floats a, floats b) {
     return (floats)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)mask), (__m512)b, (__m512)a);
 }
 INLINE floats larger(floats a, floats b) { return (floats)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE floats smaller(floats a, floats b) { return (floats)_mm512_min_ps((__m512)a, (__m512)b); }
+INLINE floats nearest(floats a) { return (floats)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+INLINE floats scaled(floats a, floats n) { return (floats)_mm512_scalef_ps((__m512)a, (__m512)n); }
 #else
 INLINE float sum_of(floats a) {
     float each[WIDE];
@@ -92,16 +95,25 @@ INLINE float most_of(floats a) {
     return each[0];
 }
 INLINE floats choose(ints mask, floats a, floats b) { return (floats)(((ints)a & mask) | ((ints)b & ~mask)); }
+/* Of a number and none, the second. */
 INLINE floats larger(floats a, floats b) { return choose(a > b, a, b); }
+INLINE floats smaller(floats a, floats b) { return choose(a < b, a, b); }
+/* Whole numbers, and a times 2^n; of less than 2^22. */
+INLINE floats nearest(floats a) { return (a + 12582912.0f) - 12582912.0f; }
+INLINE floats scaled(floats a, floats n) { return a * (floats)((__builtin_convertvector(n, ints) + 127) << 23); }
 #endif
 
 INLINE floats all(float x) { return (floats){0} + x; }
 
-/* e to the x: 2^n times a polynomial of the rest, within 2e-7 of it; of less than -87 it is 1.6e-38. Not a number stays so. */
-INLINE floats exponential(floats x) {
-    x = choose(x < -87.0f, all(-87.0f), x);
-    x = choose(x > 88.0f, all(88.0f), x);
-    const floats n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
+/* e to the x, 2^n times a polynomial of the rest: within 2e-7 of it, or where it will be rounded to bfloat16, within 8e-5. Of
+ * less than -87 it is 1.6e-38, of more than 88 1.7e38. Not a number stays so. */
+INLINE floats exponential(floats x, int low) {
+    x = smaller(all(88.0f), larger(all(-87.0f), x));
+    const floats n = nearest(x * 1.44269504f);
+    if (low) {
+        const floats r = x * 1.44269504f - n;
+        return scaled(((5.517162e-2f * r + 2.4261112e-1f) * r + 6.9326099e-1f) * r + 9.9992807e-1f, n);
+    }
     const floats r = x - n * 0.693359375f + n * 2.12194440e-4f;
     floats p = all(1.9875691500e-4f);
     p = p * r + 1.3981999507e-3f;
@@ -109,8 +121,7 @@ INLINE floats exponential(floats x) {
     p = p * r + 4.1665795894e-2f;
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    return p * (floats)((__builtin_convertvector(n, ints) + 127) << 23);
+    return scaled(p * r * r + r + 1.0f, n);
 }
 
 /* Each place in a vector. */
