@@ -233,7 +233,9 @@ class LlamaCppEngine:
         except RuntimeError as error:
             raise ModelMismatch(f"llama.cpp cannot open it ({error})", where=file) from None
         try:
-            yield cls(server, tokenizer, file)
+            engine = cls(server, tokenizer, file)
+            engine.continue_greedily([0], 1)  # so that its loop has begun: closed before that, it waits for ever
+            yield engine
         finally:
             del server
 
