@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from dozero.artifact import read_manifest, write_artifact
 from dozero.config import load_config
-from dozero.device import Device
+from dozero.device import Device, apply_device
 from dozero.errors import ArtifactError, CheckpointError
 from dozero.pipeline.events import StageDone
 from dozero.pipeline.reproduce import (
@@ -30,6 +30,7 @@ CPU = Device("cpu", torch.float32, 1)
 
 def finish(root, *overrides):
     file = tiny_workspace(root, *overrides)
+    apply_device(CPU)  # as each command does, and as whoever makes the run again will
     for _ in run_stages(load_config(file), Workspace(file.parent), CPU):
         pass
     return root / "runs" / "main"
