@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from dozero.artifact import read_manifest
 from dozero.cli.main import app
 from dozero.config import load_config
-from dozero.device import Device
+from dozero.device import Device, apply_device
 from dozero.errors import ArtifactError, CheckpointError
 from dozero.pipeline.stages import Workspace, run_stages
 from dozero.testing import tiny_workspace
@@ -21,7 +21,9 @@ from dozero.testing import tiny_workspace
 def finished(tmp_path_factory):
     """A workspace with a finished run, in reading only."""
     file = tiny_workspace(tmp_path_factory.mktemp("finished") / "ws")
-    for _ in run_stages(load_config(file), Workspace(file.parent), Device("cpu", torch.float32, 1)):
+    device = Device("cpu", torch.float32, 1)
+    apply_device(device)  # as each command does, and as whoever makes the run again will
+    for _ in run_stages(load_config(file), Workspace(file.parent), device):
         pass
     return file.parent
 

@@ -47,7 +47,9 @@ class LlamaCpp:
             server = xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue] - compiled, without stubs
         except RuntimeError as error:
             raise ArtifactError(f"llama.cpp cannot open it ({error})", where=file) from None
-        server.handle_completions({"prompt": " ", "max_tokens": 1})  # its loop has begun: closed before, it waits for ever
+        server.handle_completions(
+            {"prompt": " ", "max_tokens": 1}
+        )  # its loop has begun: closed before, it waits for ever
         try:
             yield cls(server, file)
         finally:
