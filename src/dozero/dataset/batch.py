@@ -19,6 +19,8 @@ from dozero.dataset.rows import Mix, Rows
 from dozero.dataset.stream import Ids
 
 IGNORE = -100  # the target that cross_entropy skips
+TOKENS_AT_ONCE = 2**15
+"""Of steps whose rows are gathered together: for a small step numpy takes as long as for many."""
 LONG_ROWS = 2
 """Documents of so many full rows or more are cut at other places in each epoch."""
 
@@ -200,9 +202,21 @@ def batch_of_step(rows: Rows, per_step: int, seed: int, step: int) -> Batch:
 
 def share_of_step(rows: Rows, per_step: int, seed: int, step: int, begin: int, end: int) -> Batch:
     """Return the rows from `begin` to `end` of the batch that (seed, step) names, as a share of that step."""
-    chosen, epochs = _draw(rows.mix, per_step, seed, step)
-    batch = gather_batch(rows, chosen[begin:end], turn_of_epoch(epochs[begin:end], rows.T, seed))
-    if (begin, end) == (0, per_step):
-        return batch
-    _, _, pieces = _pieces_of(rows, chosen)
-    return replace(batch, target_tokens=int(rows.piece_length[pieces].sum()))
+    many, end = max(1, TOKENS_AT_ONCE // (per_step * rows.T)), min(end, per_step)
+    window, place = divmod(step, many)
+    steps, target_tokens = _gather_steps(rows, per_step, seed, window, many, begin, end)
+    share = steps.rows(place * (end - begin), (place + 1) * (end - begin))
+    return replace(share, target_tokens=int(target_tokens[place]))
+
+
+@lru_cache(maxsize=2)
+def _gather_steps(
+    rows: Rows, per_step: int, seed: int, window: int, many: int, begin: int, end: int
+) -> tuple[Batch, NDArray[np.int64]]:
+    """Return these rows of `many` steps one after another, and the targets of each whole step."""
+    chosen, epochs = _draw(rows.mix, many * per_step, seed, window)
+    per_row, _, pieces = _pieces_of(rows, chosen)
+    targets = np.add.reduceat(rows.piece_length[pieces].astype(np.int64), np.cumsum(per_row) - per_row)
+    own_rows, own_epochs = (of_all.reshape(many, per_step)[:, begin:end].ravel() for of_all in (chosen, epochs))
+    gathered = gather_batch(rows, own_rows, turn_of_epoch(own_epochs, rows.T, seed))
+    return gathered, targets.reshape(many, per_step).sum(axis=1)

@@ -27,9 +27,9 @@ class Mix:
     """Rows that each group gives in one turn."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
-    """Pieces of documents packed into rows: row r holds the pieces first[r] to first[r + 1]."""
+    """Pieces of documents packed into rows: row r holds the pieces first[r] to first[r + 1]. Each is like itself alone."""
 
     shards: tuple[Ids, ...]
     starts: NDArray[np.int64]

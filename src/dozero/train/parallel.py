@@ -29,7 +29,15 @@ from dozero.train.optim import Optimizer, update
 from dozero.train.pieces import read_pieces
 from dozero.train.shard import clip_shards, update_shards
 from dozero.train.split_update import update_by_turns
-from dozero.train.step import StepResult, add_gradients, forget_gradients, kernels_of, rate_of_step, refuse_bad_step
+from dozero.train.step import (
+    StepResult,
+    add_gradients,
+    clip_gradients,
+    forget_gradients,
+    kernels_of,
+    rate_of_step,
+    refuse_bad_step,
+)
 from dozero.train.team import Call, Order, Team, noticing_lost_peers, share_out, share_text, tell
 
 BUCKET_ELEMENTS = 8_000_000  # of gradients added at once: enough to be fast, little beside the model
@@ -136,9 +144,10 @@ def _update_together(
         loss = add_gradients(model, parts[0].to(device), rows_at_once).view(1)
         sum_over_team(team, [loss] if team.is_sharded else [loss, *(_gradient(p) for p in params)])
     clip = optimizer.config.clip
-    norm = clip_shards(team, optimizer) if team.is_sharded else nn.utils.clip_grad_norm_(params, clip, foreach=True)
+    norm = clip_shards(team, optimizer) if team.is_sharded else clip_gradients(params, clip)
     measured = torch.cat([loss, norm.view(1)])
-    share_out(team, [measured])  # whether the step is bad is decided on the same numbers everywhere
+    if team.board is None:  # whether the step is bad is decided on the same numbers everywhere; of a board they are
+        share_out(team, [measured])
     loss_value, grad_norm = measured.tolist()
     refuse_bad_step(optimizer, call.step, loss_value, grad_norm, call.loss_limit)
     scale = rate_of_step(optimizer, call.step, call.schedule)
@@ -154,6 +163,9 @@ def _update_together(
 def sum_over_team(team: Team, tensors: list[Tensor]) -> None:
     """Replace each tensor by its sum over all processes."""
     if team.size == 1:
+        return
+    if team.board is not None:
+        team.board.sum(tensors)
         return
     for bucket in _buckets(tensors):
         flat = torch.cat([t.flatten() for t in bucket])

@@ -85,7 +85,10 @@ def share_directions(team: Team, stacks: Sequence[Tensor], kernels: Kernels | No
     if not parts:
         return []
     mine = torch.cat([part.flatten() for part in parts])
-    all_parts = mine.new_empty(team.size, len(mine))
-    dist.all_gather(list(all_parts.unbind(0)), mine)
+    if team.board is not None:
+        all_parts = team.board.gather(mine)
+    else:
+        all_parts = mine.new_empty(team.size, len(mine))
+        dist.all_gather(list(all_parts.unbind(0)), mine)
     each_stack = all_parts.split([part.numel() for part in parts], dim=1)
     return [told.reshape(-1, *g.shape[1:])[: len(g)] for told, g in zip(each_stack, stacks, strict=True)]

@@ -65,7 +65,7 @@ def train_step(
     and state are then intact.
     """
     loss = add_gradients(model, batch, rows_at_once)
-    grad_norm = clip_gradients(list(optimizer.params.values()), optimizer.config.clip)
+    grad_norm = clip_gradients(list(optimizer.params.values()), optimizer.config.clip).item()
     refuse_bad_step(optimizer, step, loss.item(), grad_norm, loss_limit)
     scale = rate_of_step(optimizer, step, schedule)
     update(optimizer, step, scale, kernels_of(model))  # correct a little
@@ -93,12 +93,12 @@ def kernels_of(model: nn.Module) -> Kernels | None:
     return getattr(model.forward, "kernels", None)
 
 
-def clip_gradients(params: list[nn.Parameter], limit: float) -> float:
+def clip_gradients(params: list[nn.Parameter], limit: float) -> Float[Tensor, ""]:
     """Scale gradients down to a norm of `limit` if theirs is larger, as torch's clip_grad_norm_; return theirs."""
     norm = nn.utils.get_total_norm([p.grad for p in params if p.grad is not None], foreach=True)
     if not norm < limit:  # one that is no number goes the same way
         nn.utils.clip_grads_with_norm_(params, limit, norm, foreach=True)
-    return norm.item()
+    return norm
 
 
 def refuse_bad_step(optimizer: Optimizer, step: int, loss: float, grad_norm: float, loss_limit: float) -> None:

@@ -25,6 +25,7 @@ from torch import Tensor
 from dozero.device import Device
 from dozero.errors import ConfigError, DivergedError, PeerLost
 from dozero.settings import TrainConfig
+from dozero.train.board import Board, open_board
 from dozero.train.step import Schedule
 
 # How torch's libraries begin to tell that the other end is gone or silent; anything else is a mistake of ours.
@@ -47,6 +48,8 @@ class Team:
     """Whether a checkpoint holds tensors one by one, so that a team of any size shares them out again."""
     device: str = "cpu"
     store: dist.Store | None = None
+    board: Board | None = None
+    """What processes on the CPUs of one machine share."""
     is_at_work: bool = True
     """False once the followers were sent home, or one is lost."""
 
@@ -97,7 +100,7 @@ def join_team(config: TrainConfig, device: Device) -> Iterator[Team | None]:
         yield None
         return
     _check_size(config, device)
-    if os.environ.get("LOCAL_WORLD_SIZE") == str(device.world_size):
+    if _is_one_machine(device):
         for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
             os.environ.setdefault(name, LOOPBACK)
     timeout = timedelta(seconds=config.peer_timeout_s)
@@ -113,6 +116,8 @@ def join_team(config: TrainConfig, device: Device) -> Iterator[Team | None]:
             backend, store=team.store, rank=team.rank, world_size=team.size, timeout=timeout,
             device_id=torch.device("cuda", device.local_rank) if device.type == "cuda" else None,
         )  # fmt: skip
+        if device.type == "cpu" and _is_one_machine(device):
+            team.board = open_board(team.rank, team.size, lambda text: share_text(team, text), dist.barrier)
     try:
         yield team
     finally:
@@ -120,6 +125,10 @@ def join_team(config: TrainConfig, device: Device) -> Iterator[Team | None]:
             if team.rank == 0 and not team.store.check([FIRST_WORD]):
                 team.store.set(FIRST_WORD, "")
         dist.destroy_process_group()
+
+
+def _is_one_machine(device: Device) -> bool:
+    return os.environ.get("LOCAL_WORLD_SIZE") == str(device.world_size)
 
 
 def _meet(team: Team, store: dist.Store) -> dist.Store:
