@@ -100,6 +100,7 @@ def test_a_task_of_ones_own(runs, tmp_path):
     assert (compared["task"], compared["items"]) == ("mine", 20)
 
 
+@pytest.mark.no_cover
 def test_without_a_task_the_held_out_text_and_the_pairs_are_asked(runs):
     ran = invoke(*runs, "--json")
     events = [json.loads(line) for line in ran.stdout.splitlines()]
@@ -115,6 +116,7 @@ def test_it_speaks_portuguese(runs, monkeypatch):
     assert re.search(r"com os mesmos 2\d\d tokens: \d,\d{4} e \d,\d{4} bits por byte", told)
 
 
+@pytest.mark.no_cover
 def test_what_cannot_be_compared_is_one_line(runs, tmp_path):
     shutil.copytree(runs[0] / "model", tmp_path / "alone")
     (tmp_path / "alone" / "manifest.json").unlink()

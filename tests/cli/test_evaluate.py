@@ -65,6 +65,7 @@ def write_task(folder, toml, *items, name="mine"):
     return folder / f"{name}.toml"
 
 
+@pytest.mark.no_cover
 def test_without_a_task_the_held_out_text_pairs_and_samples_are_measured_kept_and_reported(root):
     report = root / "runs/main/report.md"
     assert "None yet: `dozero eval" in report.read_text(encoding="utf-8")
@@ -116,6 +117,7 @@ def test_figures_stay_the_same_from_run_to_run(root):
     assert figures() == figures()
 
 
+@pytest.mark.no_cover
 def test_a_model_folder_alone_is_measured_beside_itself(root, tmp_path):
     shutil.copytree(root / "runs/main/model", tmp_path / "alone")
     task = write_task(tmp_path / "tasks", 'kind = "text"', *({"text": word} for word in WORDS[:9]))

@@ -1,13 +1,14 @@
 """What stream.py promises: texts come back from a stream, in ids of two bytes where they fit."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dozero.dataset.stream import Collection, TokenStream, encode_documents, lay_out
+from dozero.dataset.stream import Collection, TokenStream, encode_documents, lay_out, let_go
 from dozero.tokenizer.tokenizer import END_ID, Tokenizer, train_bpe_tokenizer, train_char_tokenizer
 
 TEXTS = st.lists(st.text(alphabet="abcãçé日🙂", max_size=12), min_size=1, max_size=20)
@@ -61,3 +62,30 @@ def test_counts_of_a_stream_are_the_sums_of_its_collections():
     stream = TokenStream((np.zeros(20, np.uint16), np.ones(16, np.uint16)), np.array([0, 7, 30]), (some, more))
     assert (stream.documents, stream.tokens, stream.characters, stream.bytes) == (3, 35, 69, 78)
     assert stream.ids.tolist() == [0] * 20 + [1] * 16
+
+
+STATUS = Path("/proc/self/status")
+
+
+def mapped_bytes():
+    """Of this process, of all files."""
+    (line,) = (line for line in STATUS.read_text(encoding="ascii").splitlines() if line.startswith("RssFile:"))
+    return 1024 * int(line.split()[1])
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="Linux tells what is mapped")
+def test_what_was_read_of_a_file_is_let_go_and_can_be_read_again(tmp_path):
+    numbers = np.arange(2**22, dtype=np.uint16)
+    numbers.tofile(tmp_path / "ids.bin")
+    mapped = np.asarray(np.memmap(tmp_path / "ids.bin", dtype=np.uint16, mode="r"))
+    assert np.array_equal(mapped, numbers)
+    before = mapped_bytes()
+    let_go(mapped)
+    assert before - mapped_bytes() > 0.9 * numbers.nbytes
+    assert np.array_equal(mapped, numbers)
+
+
+def test_an_array_in_memory_stays():
+    numbers = np.arange(1000)
+    let_go(numbers[10:])
+    assert numbers.sum() == 499_500

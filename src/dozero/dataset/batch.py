@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dozero.dataset.rows import Mix, Rows
-from dozero.dataset.stream import Ids
+from dozero.dataset.stream import Ids, let_go
 
 IGNORE = -100  # the target that cross_entropy skips
 TOKENS_AT_ONCE = 2**15
@@ -219,4 +219,6 @@ def _gather_steps(
     targets = np.add.reduceat(rows.piece_length[pieces].astype(np.int64), np.cumsum(per_row) - per_row)
     own_rows, own_epochs = (of_all.reshape(many, per_step)[:, begin:end].ravel() for of_all in (chosen, epochs))
     gathered = gather_batch(rows, own_rows, turn_of_epoch(own_epochs, rows.T, seed))
+    for shard in rows.shards:
+        let_go(shard)
     return gathered, targets.reshape(many, per_step).sum(axis=1)

@@ -6,6 +6,7 @@ it, and the last target of a document is END. Where one array ends and the next 
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -98,3 +99,15 @@ def lay_out(texts: Sequence[str], tokenizer: Tokenizer) -> tuple[Ids, NDArray[np
     if encoded:
         ids[is_text] = np.concatenate(encoded)
     return ids, lengths
+
+
+def let_go(array: NDArray[Any]) -> None:
+    """Let the pages of a mapped file go that were read; the system keeps them where it has room, and gives them again.
+
+    Otherwise a process grows with the text that it has seen. An array in memory stays as it is.
+    """
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,7 @@ def heldout_task(dataset: Dataset, tokenizer: Tokenizer, limit: int) -> Task:
     return Task(HELDOUT, config, items, dataset.manifest.fingerprint, of_items=stream.documents)
 
 
+@cache  # thousands of sentences, the same each time
 def exam_of_pairs(lang: str) -> Exam:
     """Return the exam of minimal pairs in a language; a model without its letters may leave it out."""
     pairs = make_pairs(lang)
