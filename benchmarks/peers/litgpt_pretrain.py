@@ -16,6 +16,7 @@ import json
 import sys
 import tempfile
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -64,7 +65,6 @@ def main() -> None:
     ours = json.loads((args.model / "config.json").read_text())
     T = ours["max_position_embeddings"]
     at_once = min(args.at_once, args.rows)
-    parts = args.rows // at_once  # of a step
     config = Config(
         name="peer",
         block_size=T,
@@ -103,9 +103,9 @@ def main() -> None:
             logger_name="csv",
         )
         log = next(Path(out).rglob("metrics.csv"))
-        seconds = [float(row["iter_time"]) for row in csv.DictReader(log.open()) if row.get("iter_time")]
-    of_steps = [sum(seconds[i : i + parts]) for i in range(WARM * parts, len(seconds), parts)]
-    print(json.dumps({"tokens_per_s": [args.rows * T / s for s in of_steps]}))
+        ends = [float(row["time"]) for row in csv.DictReader(log.open()) if row.get("time")]  # told once a step
+    seconds = [end - begin for begin, end in pairwise(ends)][WARM - 1 :]
+    print(json.dumps({"tokens_per_s": [args.rows * T / s for s in seconds]}))
 
 
 if __name__ == "__main__":
