@@ -21,6 +21,7 @@ from dozero.dataset.stream import Ids, let_go
 IGNORE = -100  # the target that cross_entropy skips
 TOKENS_AT_ONCE = 2**15
 """Of steps whose rows are gathered together: for a small step numpy takes as long as for many."""
+GATHERED_KEPT = 2  # those of a step, and those that a team's leader looks at closely
 LONG_ROWS = 2
 """Documents of so many full rows or more are cut at other places in each epoch."""
 
@@ -204,12 +205,19 @@ def share_of_step(rows: Rows, per_step: int, seed: int, step: int, begin: int, e
     """Return the rows from `begin` to `end` of the batch that (seed, step) names, as a share of that step."""
     many, end = max(1, TOKENS_AT_ONCE // (per_step * rows.T)), min(end, per_step)
     window, place = divmod(step, many)
-    steps, target_tokens = _gather_steps(rows, per_step, seed, window, many, begin, end)
+    steps, target_tokens = _steps_at(rows, (per_step, seed, window, many, begin, end))
     share = steps.rows(place * (end - begin), (place + 1) * (end - begin))
     return replace(share, target_tokens=int(target_tokens[place]))
 
 
-@lru_cache(maxsize=2)
+def _steps_at(rows: Rows, place: tuple[int, ...]) -> tuple[Batch, NDArray[np.int64]]:
+    if place not in rows.gathered:
+        if len(rows.gathered) >= GATHERED_KEPT:
+            rows.gathered.clear()
+        rows.gathered[place] = _gather_steps(rows, *place)
+    return rows.gathered[place]
+
+
 def _gather_steps(
     rows: Rows, per_step: int, seed: int, window: int, many: int, begin: int, end: int
 ) -> tuple[Batch, NDArray[np.int64]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +28,9 @@ class Mix:
     """Rows that each group gives in one turn."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Rows:
-    """Pieces of documents packed into rows: row r holds the pieces first[r] to first[r + 1]. Each is like itself alone."""
+    """Pieces of documents packed into rows: row r holds the pieces first[r] to first[r + 1]."""
 
     shards: tuple[Ids, ...]
     starts: NDArray[np.int64]
@@ -41,6 +42,8 @@ class Rows:
     piece_length: NDArray[np.int32]
     first: NDArray[np.int64]
     mix: Mix
+    gathered: dict[tuple[int, ...], Any] = field(default_factory=dict, repr=False, compare=False)
+    """What batch.py gathered of them last; it goes with them, and the files that they map."""
 
     def __len__(self) -> int:
         return len(self.first) - 1

@@ -10,8 +10,8 @@ from dozero.errors import OutOfMemory
 from dozero.settings import RunConfig
 from dozero.train.checkpoint import list_checkpoints
 
-SIGNS = ("allocate memory", "out of memory", "not enough memory", "bad_alloc")
-"""What messages say that come as a RuntimeError: of torch's CPU allocator, of GPUs, of Windows, of C++."""
+SIGNS = ("allocate memory", "out of memory", "not enough memory", "bad_alloc", "could not create a primitive")
+"""What messages say that come as a RuntimeError: of torch's CPU allocator, of GPUs, of Windows, of C++, of oneDNN for its code."""
 
 
 @contextmanager
