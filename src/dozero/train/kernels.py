@@ -38,7 +38,7 @@ class Orthogonalize(ctypes.Structure):
     """What orthogonal.c is told, field by field as it stands there."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("N", "rows", "columns", "threads", "unused")),
+        *((name, ctypes.c_int64) for name in ("N", "rows", "columns", "threads")),
         *((name, ctypes.c_float) for name in ("a", "b", "c")),
         ("rounds", ctypes.c_int32),
         *((name, ctypes.c_void_p) for name in ("source", "to", "own")),
@@ -138,7 +138,7 @@ class Kernels:
         """Return what so many Newton-Schulz rounds make of bfloat16 matrices; only where it `multiplies_pairs`."""
         assert self.multiplies_pairs
         assert g.dtype == torch.bfloat16
-        told = Orthogonalize(*g.shape, torch.get_num_threads(), 0, *polynomial, rounds)
+        told = Orthogonalize(*g.shape, torch.get_num_threads(), *polynomial, rounds)
         room = self.orthogonal.orthogonal_room(ctypes.byref(told))
         y, own = torch.empty_like(g), torch.empty(room, dtype=torch.uint8)
         told.source, told.to, told.own = _at(g, y, own)

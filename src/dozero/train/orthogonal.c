@@ -1,4 +1,4 @@
-/* Muon's rounds of Newton-Schulz (train/optim.py, `orthogonalize`) in tile registers, for bfloat16 matrices of one shape.
+/* Muon's rounds of Newton-Schulz (train/optim.py, `orthogonalize`) by what multiplies bfloat16 in twos (pairs.h), for matrices of one shape.
  *
  * kernels.py compiles this file as it does fused.c. A matrix X has R rows and C >= R columns, both filled up with zeros to
  * multiples of EDGE, and lies in blocks of EDGE rows and columns: numbers that are multiplied together stand together, whatever
@@ -10,12 +10,12 @@
 #define BLOCK (EDGE * EDGE)
 
 typedef struct {
-    int64_t N, rows, columns, threads, room;
+    int64_t N, rows, columns, threads;
     float a, b, c; /* of the polynomial */
     int32_t rounds;
     const uint16_t *from; /* N rows columns */
     uint16_t *to;
-    char *own; /* `room` bytes */
+    char *own; /* `orthogonal_room` bytes */
 } Orthogonal;
 
 int multiplies_pairs(void) { return has_pairs(); }
