@@ -111,7 +111,7 @@ CONFIGS = trees_of(RunConfig).map(in_agreement).map(build_config)
 
 @given(config=CONFIGS)
 def test_a_written_file_gives_the_same_settings_back(config, tmp_path_factory):
-    file = tmp_path_factory.getbasetemp() / "run.toml"
+    file = tmp_path_factory.mktemp("config") / "run.toml"
     file.write_text(to_toml(config), encoding="utf-8")
     assert load_config(file) == config
     assert to_toml(load_config(file)) == to_toml(config)

@@ -278,15 +278,18 @@ def test_a_path_without_a_model_is_refused_with_what_to_do(file, tmp_path):
         find_model(file.parent)
 
 
-def test_sampling_settings_are_the_runs_then_those_given(finished, tmp_path):
+def test_sampling_settings_are_the_runs_then_those_given(finished, tmp_path, monkeypatch):
     run = finished[0].run
     for folder in (run / "model", run / "checkpoints/step-000008"):
         assert generate_settings(folder, {}).temperature == 0.7
         given = generate_settings(folder, {"temperature": 0.0, "top_k": 3})
         assert given == replaced(tiny_config("generate.temperature=0.7").generate, temperature=0.0, top_k=3)
     alone = shutil.copytree(run / "model", tmp_path / "alone/model")
+    shutil.copy(run / "run.toml", tmp_path)  # of something else: a model's run is next to it
     assert generate_settings(alone, {}) == RunConfig().generate
     assert generate_settings(alone, {"min_p": 0.5}) == replaced(RunConfig().generate, min_p=0.5)
+    monkeypatch.chdir(run / "model")
+    assert generate_settings(Path(), {}).temperature == 0.7
     with pytest.raises(ConfigError, match=r"generate\.temperature: .*got -1"):
         generate_settings(alone, {"temperature": -1.0})
 

@@ -163,10 +163,7 @@ def find_model(path: Path) -> Path:
 
 def generate_settings(model_folder: Path, given: Mapping[str, Any]) -> GenerateConfig:
     """Return the sampling settings of the run around a model folder, with those given on top."""
-    for place in (model_folder.parent, model_folder.parent.parent):
-        if (place / "run.toml").is_file():
-            below = load_config(place / "run.toml").generate.model_dump()
-            break
-    else:
-        below = {}
+    around = model_folder.resolve().parent
+    file = (around.parent if around.name == "checkpoints" else around) / "run.toml"
+    below = load_config(file).generate.model_dump() if file.is_file() else {}
     return build_config({"generate": {**below, **given}}).generate
