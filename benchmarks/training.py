@@ -1,10 +1,11 @@
 """Training speed at two shapes: ours against transformers' Trainer and litgpt's pretrain, and against the machine's peak.
 
-    python benchmarks/training.py [stories thirty] [--quick] [--json]
+    python benchmarks/training.py [stories thirty exact] [--quick] [--json]
 
 Every side trains the same shape on the same number of random tokens a step, whole processes in turn, medians over the
 steps past their warm-up. The peers need `accelerate` and `litgpt` besides; $DOZERO_PEERS_PYTHON names a Python that
 has them, where that is not this one. About 15 minutes on two cores without bfloat16, where litgpt's default is slow.
+`exact` trains the same model in float32 and in bfloat16 and holds the difference against what another seed makes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from claims.claim import Claim, run_claims
 HERE = Path(__file__).resolve().parent
 PEERS_PYTHON = os.environ.get("DOZERO_PEERS_PYTHON", sys.executable)
 ROUNDS, WARM = 2, 3
+EXACT_STEPS, SEEDS = 500, 3
 LONG = 20_000  # steps of a run that is worth compiling for, if it saves time
 STORIES = {
     "d_model": 128,
@@ -91,6 +93,35 @@ def measure(shape: Shape, quick: bool) -> Iterator[Claim]:
             yield Claim(f"{shape.name}: tokens/s beside {side} as it comes", ours, pace[side], ours / pace[side], ">= 3", ours >= 3 * pace[side])  # fmt: skip
     best = max(pace, key=lambda side: pace[side])
     yield Claim(f"{shape.name}: tokens/s beside the best of theirs: {best}", ours, pace[best], ours / pace[best], ">= 1", ours >= pace[best])  # fmt: skip
+
+
+def exact(quick: bool) -> Iterator[Claim]:
+    """The held-out loss after 500 steps in bfloat16 beside float32, of the model of the machine's size."""
+    from dozero.device import multiplies_bfloat16
+
+    preset, steps = "stories" if multiplies_bfloat16() else "words", 20 if quick else EXACT_STEPS
+    with tempfile.TemporaryDirectory() as name:
+        losses = {
+            dtype: [loss_after(steps, dtype, seed, preset, Path(name) / f"{dtype}-{seed}") for seed in range(SEEDS)]
+            for dtype in ("float32", "bfloat16")
+        }
+    floats, halves = losses.values()
+    apart = max(abs(a - b) for a, b in zip(floats, halves, strict=True))
+    noise = max(floats) - min(floats)
+    claim = f"exact: nats between bfloat16 and float32, {preset}, {steps} steps (theirs: between seeds)"
+    yield Claim(claim, apart, noise, apart / noise, "<= 1", apart <= noise)
+
+
+def loss_after(steps: int, dtype: str, seed: int, preset: str, folder: Path) -> float:
+    """Train a preset for so many steps and return its loss of held-out text."""
+    command = [sys.executable, "-m", "dozero"]
+    subprocess.run([*command, "new", str(folder), "--preset", preset], check=True, capture_output=True)
+    settings = (f"train.steps={steps}", f"train.dtype={dtype}", f"train.seed={seed}", "train.max_seconds=0")
+    subprocess.run([*command, "train", str(folder / "run.toml"), *settings], check=True, capture_output=True)
+    lines = (folder / "runs" / "main" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    loss = float([tree["heldout_loss"] for tree in map(json.loads, lines) if "heldout_loss" in tree][-1])
+    print(f"{preset}, {dtype}, seed {seed}: {loss:.4f} nats a token", file=sys.stderr)
+    return loss
 
 
 def commands(shape: Shape, folder: Path) -> dict[str, list[str]]:
@@ -184,4 +215,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--steps-of"]:
         our_steps(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
     else:
-        run_claims(__doc__, {"stories": stories, "thirty": thirty})
+        run_claims(__doc__, {"stories": stories, "thirty": thirty, "exact": exact})

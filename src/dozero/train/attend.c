@@ -36,10 +36,11 @@ INLINE int64_t size_of(int pairs) { return pairs ? 2 : 4; }
 /* Positions from one row of a matrix packed `across` to the next: not a power of two, or all would fall into the same lines. */
 INLINE int64_t pitch(int64_t T) { return filled_up(T, EDGE) + WIDE; }
 
-#ifdef __AVX512F__
+/* Sums that registers hold beside what is multiplied: of 32, or of 16. */
+#if defined(__AVX512F__) || defined(__aarch64__)
 enum { ROWS = 8, COLUMNS = 2 };
 #else
-enum { ROWS = 4, COLUMNS = 1 };
+enum { ROWS = 4, COLUMNS = 2 };
 #endif
 
 INLINE void square_of_floats(float *sums, int64_t stride, const float *a, int64_t a_stride, const float *b, int64_t b_stride, int64_t inner, int adds) {

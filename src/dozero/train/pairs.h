@@ -101,18 +101,31 @@ static int has_pairs(void) { return 0; }
 #define square_of_pairs(...) ((void)0)
 #endif
 
-/* Turn a square of 16 words of 32 bits: row i meets row i + 8, and their words go by turns, four times over. */
+/* Of two rows, word by word in turns: the first halves, or the second ones. */
+#if WIDE == 16
+#define FIRST_OF(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define SECOND_OF(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif WIDE == 8
+#define FIRST_OF(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define SECOND_OF(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define FIRST_OF(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define SECOND_OF(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#endif
+
+/* Turn a square of WIDE words of 32 bits: row i meets the one half of all further on, and their words go by turns, until each
+ * word has met all places. */
 INLINE void transpose(uint32_t *to, int64_t to_stride, const uint32_t *from, int64_t from_stride) {
 #if defined(__clang__) || __GNUC__ >= 12
     bits rows[WIDE], mixed[WIDE];
     UNROLLED
     for (int i = 0; i < WIDE; i++) rows[i] = *(const bits *)(from + i * from_stride);
     UNROLLED
-    for (int round = 0; round < 4; round++) {
+    for (int met = 1; met < WIDE; met *= 2) {
         UNROLLED
         for (int i = 0; i < WIDE / 2; i++) {
-            mixed[2 * i] = __builtin_shufflevector(rows[i], rows[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-            mixed[2 * i + 1] = __builtin_shufflevector(rows[i], rows[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+            mixed[2 * i] = FIRST_OF(rows[i], rows[i + WIDE / 2]);
+            mixed[2 * i + 1] = SECOND_OF(rows[i], rows[i + WIDE / 2]);
         }
         UNROLLED
         for (int i = 0; i < WIDE; i++) rows[i] = mixed[i];

@@ -1,11 +1,12 @@
-/* Sixteen numbers at a time, as GCC and clang know them on any CPU: what fused.c and attend.c are written in.
+/* Some numbers at a time, as GCC and clang know them on any CPU: what fused.c and attend.c are written in. As many as a
+ * register holds: of longer vectors GCC makes memory.
  *
  * Numbers are floats, or "low": bfloat16, floats without their lower 16 bits. Sums are in float always.
  */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-#ifdef __AVX512F__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 #ifdef _OPENMP
@@ -17,18 +18,24 @@
 
 #define UNROLLED _Pragma("GCC unroll 16")
 #define INLINE static inline __attribute__((always_inline))
+#if defined(__AVX512F__)
 #define WIDE 16
+#elif defined(__AVX2__)
+#define WIDE 8
+#else
+#define WIDE 4
+#endif
 
-typedef float floats __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t ints __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint32_t bits __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint16_t halves __attribute__((vector_size(32), aligned(2), may_alias));
+typedef float floats __attribute__((vector_size(4 * WIDE), aligned(4), may_alias));
+typedef int32_t ints __attribute__((vector_size(4 * WIDE), aligned(4), may_alias));
+typedef uint32_t bits __attribute__((vector_size(4 * WIDE), aligned(4), may_alias));
+typedef uint16_t halves __attribute__((vector_size(2 * WIDE), aligned(2), may_alias));
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 INLINE int64_t filled_up(int64_t n, int64_t size) { return (n + size - 1) / size * size; }
 
-/* Sixteen numbers from the i-th on. */
+/* WIDE numbers from the i-th on. */
 INLINE floats load(const void *p, int64_t i, int low) {
     if (low) return (floats)(__builtin_convertvector(*(const halves *)((const uint16_t *)p + i), bits) << 16);
     return *(const floats *)((const float *)p + i);
@@ -49,7 +56,7 @@ INLINE void store(void *p, int64_t i, floats a, int low) {
     else *(floats *)((float *)p + i) = a;
 }
 
-/* The first `count` of sixteen numbers; zeros after them. */
+/* The first `count` of WIDE numbers; zeros after them. */
 INLINE floats load_some(const void *p, int64_t i, int64_t count, int low) {
     if (count >= WIDE) return load(p, i, low);
     float some[WIDE] = {0};
@@ -94,12 +101,20 @@ INLINE float most_of(floats a) {
         for (int k = 0; k < step; k++) each[k] = each[k] > each[k + step] ? each[k] : each[k + step];
     return each[0];
 }
+#ifdef __AVX2__
+INLINE floats choose(ints mask, floats a, floats b) { return (floats)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)mask); }
+INLINE floats larger(floats a, floats b) { return (floats)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE floats smaller(floats a, floats b) { return (floats)_mm256_min_ps((__m256)a, (__m256)b); }
+INLINE floats nearest(floats a) { return (floats)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+#else
 INLINE floats choose(ints mask, floats a, floats b) { return (floats)(((ints)a & mask) | ((ints)b & ~mask)); }
 /* Of a number and none, the second. */
 INLINE floats larger(floats a, floats b) { return choose(a > b, a, b); }
 INLINE floats smaller(floats a, floats b) { return choose(a < b, a, b); }
-/* Whole numbers, and a times 2^n; of less than 2^22. */
+/* Whole numbers; of less than 2^22. */
 INLINE floats nearest(floats a) { return (a + 12582912.0f) - 12582912.0f; }
+#endif
+/* a times 2^n. */
 INLINE floats scaled(floats a, floats n) { return a * (floats)((__builtin_convertvector(n, ints) + 127) << 23); }
 #endif
 
@@ -125,4 +140,10 @@ INLINE floats exponential(floats x, int low) {
 }
 
 /* Each place in a vector. */
+#if WIDE == 16
 static const ints COUNT = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif WIDE == 8
+static const ints COUNT = {0, 1, 2, 3, 4, 5, 6, 7};
+#else
+static const ints COUNT = {0, 1, 2, 3};
+#endif
