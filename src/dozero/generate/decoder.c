@@ -5,8 +5,8 @@
  * F d_ff, V vocabulary, L layers. N are the tokens of this pass: each has a row of the cache and a position in it, so that
  * a prompt, one token each of many texts, or guesses to be checked are all the same to it.
  *
- * A matrix is cut into tiles of 16 outputs, the last one filled up with zeros. In a tile the 16 weights of an input stand
- * side by side; of int8, those of four inputs, as CPUs multiply and add four bytes at once. The cache has the same form:
+ * A matrix is cut into tiles of WIDE outputs, as many as a register holds numbers, the last one filled up with zeros. In a tile
+ * the weights of an input stand side by side; of int8, those of four inputs, as CPUs multiply and add four bytes at once. The cache has the same form:
  * keys are a matrix whose outputs are the positions, values one whose inputs are. So there is one product, `multiply`.
  */
 #include <math.h>
@@ -28,20 +28,25 @@ enum { FLOATS, BYTES, HALVES };
 
 #define UNROLLED _Pragma("GCC unroll 16")
 #define INLINE static inline __attribute__((always_inline))
-#define WIDE 16
 #define BLOCK 64 /* inputs that share a scale where they are int8 */
 #define QUERIES 24 /* that look at the same keys together, about */
 #define QUERIES_OF(G) ((G) < QUERIES ? QUERIES / (G) : 1) /* tokens that have so many */
-#define TOKENS 8 /* that go through a product together at the most: a weight that is loaded is used as often */
-/* Tiles that do: as many sums as there are registers; of few tokens more, since each sum waits for the one before. */
-#ifdef __AVX512F__
-enum { FLOAT_TILES = 4, FLOAT_TILES_OF_MANY = 3, BYTE_TILES = 2 };
+/* WIDE: numbers of a register; of longer vectors GCC makes memory. TOKENS: that go through a product together at the most; a
+ * weight that is loaded is used as often. Tiles that do: as many sums as there are registers; of few tokens more, since each
+ * sum waits for the one before. */
+#if defined(__AVX512F__)
+enum { TOKENS = 8, FLOAT_TILES = 4, FLOAT_TILES_OF_MANY = 3, BYTE_TILES = 2 };
+#define WIDE 16
+#elif defined(__AVX2__)
+enum { TOKENS = 4, FLOAT_TILES = 3, FLOAT_TILES_OF_MANY = 3, BYTE_TILES = 2 };
+#define WIDE 8
 #else
-enum { FLOAT_TILES = 1, FLOAT_TILES_OF_MANY = 1, BYTE_TILES = 1 };
+enum { TOKENS = 4, FLOAT_TILES = 2, FLOAT_TILES_OF_MANY = 2, BYTE_TILES = 1 };
+#define WIDE 4
 #endif
 
-typedef float floats __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t ints __attribute__((vector_size(64), aligned(4), may_alias));
+typedef float floats __attribute__((vector_size(4 * WIDE), aligned(4), may_alias));
+typedef int32_t ints __attribute__((vector_size(4 * WIDE), aligned(4), may_alias));
 typedef struct { const void *weight; const float *scale, *bias; int64_t out, in, room; } Matrix; /* room: inputs of a tile */
 typedef struct { const float *norm, *q_norm, *k_norm, *mlp_norm; Matrix qkv, o, gate_up, down; } Layer;
 typedef struct {
@@ -70,6 +75,17 @@ INLINE floats widen(const char *p, int second) {
 
 INLINE void store(float *p, floats a) { *(floats *)p = a; }
 
+/* sum + a * b, rounded once where the CPU can, and said so: GCC would take one way for one sum and another for several. */
+INLINE floats add_product(floats sum, floats a, float b) {
+#if defined(__AVX512F__)
+    return (floats)_mm512_fmadd_ps((__m512)a, _mm512_set1_ps(b), (__m512)sum);
+#elif defined(__AVX2__) && defined(__FMA__)
+    return (floats)_mm256_fmadd_ps((__m256)a, _mm256_set1_ps(b), (__m256)sum);
+#else
+    return sum + a * b;
+#endif
+}
+
 /* e to the x: 2^n times a polynomial of the rest, within 2e-7 of it; no branch, so that compilers do many at once. */
 INLINE float exponential(float x) {
     x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
@@ -92,13 +108,13 @@ INLINE float exponential(float x) {
  * among others, and a prompt the same as if it had been written token by token. */
 
 /* The sums of `tiles` tiles for `tokens` tokens, side by side in registers: both numbers are known to the compiler. While many
- * tokens go through, eight by eight, each of the eights fetches another of the tiles that come next. */
+ * tokens go through, as many at once as may, each of these groups fetches another of the tiles that come next. */
 INLINE void sum_floats(floats *sums, int form, const char *w, int64_t tile, const Inputs *x, int64_t n, int64_t in, int tiles, int tokens) {
     const int together = form == HALVES ? 2 : 1, size = WIDE * 4 / together;
     const float *from = x->f + n * x->stride;
     const char *next = w + (tiles + n / TOKENS % tiles) * tile * size;
     for (int64_t i = 0; i < in; i += together) {
-        if (tokens > 4) __builtin_prefetch(next + i * size, 0, 2);
+        if (tokens == TOKENS) __builtin_prefetch(next + i * size, 0, 2);
         UNROLLED
         for (int second = 0; second < together; second++) {
             floats v[FLOAT_TILES];
@@ -110,12 +126,12 @@ INLINE void sum_floats(floats *sums, int form, const char *w, int64_t tile, cons
             UNROLLED
             for (int k = 0; k < tokens; k++)
                 UNROLLED
-                for (int t = 0; t < tiles; t++) sums[t * TOKENS + k] += v[t] * from[k * x->stride + i + second];
+                for (int t = 0; t < tiles; t++) sums[t * TOKENS + k] = add_product(sums[t * TOKENS + k], v[t], from[k * x->stride + i + second]);
         }
     }
 }
 
-/* Add to each of 16 sums the products of four of its weights and the four bytes of x. Where the CPU takes the one as
+/* Add to each of WIDE sums the products of four of its weights and the four bytes of x. Where the CPU takes the one as
  * unsigned, weights are 128 more; `OFFSET` times the sum of x is taken off before (Inputs.shift). */
 #if defined(__AVX512VNNI__)
 #define OFFSET 128
@@ -126,14 +142,9 @@ INLINE ints add_fours(ints sum, const int8_t *w, int32_t x) {
 #elif defined(__AVX2__)
 #define OFFSET 0
 INLINE ints add_fours(ints sum, const int8_t *w, int32_t x) {
-    for (int half = 0; half < 2; half++) { /* |w| times x with the sign of w: 127 * 127 * 2 fits into 16 bits */
-        __m256i a = _mm256_loadu_si256((const __m256i *)w + half), s;
-        memcpy(&s, (char *)&sum + 32 * half, sizeof s);
-        const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(_mm256_set1_epi32(x), a));
-        s = _mm256_add_epi32(s, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-        memcpy((char *)&sum + 32 * half, &s, sizeof s);
-    }
-    return sum;
+    const __m256i a = _mm256_loadu_si256((const __m256i *)w); /* |w| times x with the sign of w: 127 * 127 * 2 fits into 16 bits */
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(_mm256_set1_epi32(x), a));
+    return sum + (ints)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
 #else
 #define OFFSET 0
@@ -166,7 +177,7 @@ INLINE void sum_bytes(floats *sums, const int8_t *w, int64_t tile, const Inputs 
         for (int k = 0; k < tokens; k++)
             UNROLLED
             for (int t = 0; t < tiles; t++)
-                sums[t * TOKENS + k] += __builtin_convertvector(whole[t * TOKENS + k], floats) * x->scale[b * x->N + n + k];
+                sums[t * TOKENS + k] = add_product(sums[t * TOKENS + k], __builtin_convertvector(whole[t * TOKENS + k], floats), x->scale[b * x->N + n + k]);
     }
 }
 
@@ -234,7 +245,7 @@ INLINE void put_by_tiles(const Matrix *matrix, const Inputs *x, int64_t n, int64
         if (b < BETWEEN) continue;
         const ints *stored = whole[(b - BETWEEN) % (BETWEEN * 2)];
         UNROLLED
-        for (int k = 0; k < tokens; k++) sums[k] += __builtin_convertvector(stored[k], floats) * scale[k];
+        for (int k = 0; k < tokens; k++) sums[k] = add_product(sums[k], __builtin_convertvector(stored[k], floats), scale[k]);
         scale += N;
     }
     UNROLLED
@@ -267,7 +278,11 @@ __attribute__((noinline, noclone))
 static void multiply(const Matrix *m, int form, const Inputs *x, int64_t N, int64_t from, int64_t to, float *y, int64_t stride, int adds) {
 #define BY(form, tiles, tokens) for (; n + tokens <= N; n += tokens) put(m, form, x, n, o, y, stride, adds, tiles, tokens);
 #define FEW(form, tiles) { int64_t n = 0; BY(form, tiles, 4) BY(form, tiles, 2) BY(form, tiles, 1) }
-#define MANY_AT_ONCE(form, tiles) { int64_t n = 0; BY(form, tiles, 8) BY(form, tiles, 4) BY(form, tiles, 2) BY(form, tiles, 1) }
+#ifdef __AVX512F__
+#define MANY_AT_ONCE(form, tiles) { int64_t n = 0; BY(form, tiles, TOKENS) BY(form, tiles, 4) BY(form, tiles, 2) BY(form, tiles, 1) }
+#else
+#define MANY_AT_ONCE FEW
+#endif
 #define FLOATS_OR_HALVES(form) \
         if (N > 4) for (; o + FLOAT_TILES_OF_MANY <= to; o += FLOAT_TILES_OF_MANY) MANY_AT_ONCE(form, FLOAT_TILES_OF_MANY) \
         else for (; o + FLOAT_TILES <= to; o += FLOAT_TILES) FEW(form, FLOAT_TILES) \
@@ -432,14 +447,17 @@ static int64_t own_floats(const Model *m, int64_t N) {
     return inputs_floats(m, 1) + (of_heads > of_hidden ? of_heads : of_hidden);
 }
 
+/* Outputs of a tile. */
+int64_t wide(void) { return WIDE; }
+
 /* Floats of room that `advance` asks for: shared by its threads, then for each of them. */
 int64_t room(const Model *m, int64_t N) {
     const int64_t shared = N * (m->C + (m->H + 2 * m->K) * m->D + m->H * m->D) + 2 * inputs_floats(m, N);
     return shared + m->threads * own_floats(m, N);
 }
 
-/* Put N tokens through the model. `cache` has for each layer, row and key/value head its keys [positions/16][D][16] and its
- * values [D/16][positions][16]. The logits of the tokens `wanted` (their places among the N, in order) go to `logits`. Returns
+/* Put N tokens through the model. `cache` has for each layer, row and key/value head its keys [positions/WIDE][D][WIDE] and
+ * its values [D/WIDE][positions][WIDE]. The logits of the tokens `wanted` (their places among the N, in order) go to `logits`. Returns
  * nothing: what may be wrong is checked before it is called. */
 void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows, const int64_t *at, float *cache,
              int64_t cache_rows, int64_t cache_positions, int64_t wanted_count, const int64_t *wanted, float *logits, float *memory) {

@@ -27,8 +27,8 @@ PRECISIONS = ("float32", "int8")
 FORMS = (torch.float32, torch.int8, torch.bfloat16)
 """What weights are kept as, in the order of decoder.c."""
 TOKENS_AT_ONCE = 256
-WIDE, BLOCK = 16, 64
-"""Outputs of a tile, and int8 inputs that share a scale, as decoder.c has them."""
+BLOCK = 64
+"""int8 inputs that share a scale, as decoder.c has them."""
 LARGE_BYTES = 2**21
 """From so many bytes on, memory is asked for in pages of that size where the system has them (Linux)."""
 SMALL_BYTES = 3_000_000
@@ -45,16 +45,16 @@ def int8_rows(weight: Float[Tensor, "O I"]) -> tuple[Int[Tensor, "O I"], Float[T
     return (weight / scale[:, None]).round().to(torch.int8), scale
 
 
-def in_tiles(weight: Tensor) -> Tensor:
-    """Return a matrix (O I) as decoder.c reads it: tiles of 16 outputs, in them one input after another (int8: four, bf16: two).
+def in_tiles(weight: Tensor, wide: int) -> Tensor:
+    """Return a matrix (O I) as decoder.c reads it: tiles of some outputs, in them one input after another (int8: four, bf16: two).
 
-    >>> in_tiles(torch.arange(16.0)[:, None] + torch.tensor([0.0, 0.5])).shape
-    torch.Size([1, 2, 16, 1])
+    >>> in_tiles(torch.arange(16.0)[:, None] + torch.tensor([0.0, 0.5]), 8).shape
+    torch.Size([2, 2, 8, 1])
     """
     block, together = {torch.int8: (BLOCK, 4), torch.bfloat16: (2, 2)}.get(weight.dtype, (1, 1))
     outputs, inputs = weight.shape
-    padded = torch.nn.functional.pad(weight, (0, -inputs % block, 0, -outputs % WIDE))
-    tiles = padded.view(padded.shape[0] // WIDE, WIDE, -1, together).transpose(1, 2)
+    padded = torch.nn.functional.pad(weight, (0, -inputs % block, 0, -outputs % wide))
+    tiles = padded.view(padded.shape[0] // wide, wide, -1, together).transpose(1, 2)
     return roomy_zeros(*tiles.shape, dtype=weight.dtype).copy_(tiles)
 
 
@@ -84,9 +84,9 @@ def roomy_zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.frombuffer(pages, dtype=dtype).view(shape)
 
 
-def _in_whole_tiles(linear: torch.nn.Linear) -> torch.nn.Linear:
+def _in_whole_tiles(linear: torch.nn.Linear, wide: int) -> torch.nn.Linear:
     """Return the same product with outputs of zero after it, so that what is joined to it begins a tile."""
-    more = -linear.out_features % WIDE
+    more = -linear.out_features % wide
     filled = torch.nn.Linear(linear.in_features, linear.out_features + more, bias=False, device="meta")
     filled.weight = torch.nn.Parameter(torch.nn.functional.pad(linear.weight, (0, 0, 0, more)), requires_grad=False)
     return filled
@@ -115,6 +115,8 @@ class Decoder:
     weight_bytes: int
     """Bytes of weights that one token reads."""
     library: ctypes.CDLL
+    wide: int
+    """Outputs of a tile: numbers that a register of this CPU holds."""
     single: ctypes.Array[ctypes.c_char]
     """The model as decoder.c's struct, for one thread."""
     threaded: ctypes.Array[ctypes.c_char]
@@ -131,7 +133,7 @@ class Decoder:
     def prefill(self, ids: Int[Tensor, "B T"], positions: int) -> tuple[NativeCache, Float[Tensor, "B V"]]:
         """Return a cache with room for so many positions that holds the ids, and the logits of what comes next."""
         rows = ids.shape[0]
-        room = _filled_up(positions, WIDE)
+        room = _filled_up(positions, self.wide)
         cache = NativeCache(self._room(rows, room), room, list(range(rows)), [0] * rows)
         return cache, self._run(ids, cache, only_last=True)
 
@@ -160,7 +162,7 @@ class Decoder:
         In pages of the usual size: of a long context only what a text fills takes memory.
         """
         c = self.config
-        return torch.zeros(c.n_layers, rows, c.n_kv_heads, positions * (c.head_dim + _filled_up(c.head_dim, WIDE)))
+        return torch.zeros(c.n_layers, rows, c.n_kv_heads, positions * (c.head_dim + _filled_up(c.head_dim, self.wide)))
 
     def _run(self, ids: Int[Tensor, "B T"], cache: NativeCache, *, only_last: bool) -> Float[Tensor, "N V"]:
         """Run the tokens in portions: those of a row in order, so that each finds those before it in the cache."""
@@ -208,8 +210,9 @@ def make_decoder(model: Transformer, precision: str = "float32") -> Decoder | No
     if library is None:
         return None
     p, n = ctypes.c_void_p, ctypes.c_int64
-    library.room.argtypes, library.room.restype = [p, n], n
+    library.wide.restype, library.room.argtypes, library.room.restype = n, [p, n], n
     library.advance.argtypes, library.advance.restype = [p, n, p, p, p, p, n, n, n, p, p, p], None
+    wide: int = library.wide()
     keeps: list[object] = []
     config, layers = model.config, b""
     weights = (layer.weight.detach().float().cpu() for layer in model.modules() if isinstance(layer, torch.nn.Linear))
@@ -220,7 +223,7 @@ def make_decoder(model: Transformer, precision: str = "float32") -> Decoder | No
         if tensor is None:
             return 0
         flat = tensor.detach().float().cpu().flatten()
-        keeps.append(kept := torch.nn.functional.pad(flat, (0, -len(flat) % WIDE)).clone())
+        keeps.append(kept := torch.nn.functional.pad(flat, (0, -len(flat) % wide)).clone())
         return kept.data_ptr()
 
     def matrix(*linears: torch.nn.Linear) -> bytes:
@@ -228,9 +231,9 @@ def make_decoder(model: Transformer, precision: str = "float32") -> Decoder | No
         weight = torch.cat([linear.weight.detach().float().cpu() for linear in linears])
         bias = torch.cat([linear.bias.detach() for linear in linears]) if linears[0].bias is not None else None
         values, scale = int8_rows(weight) if dtype == torch.int8 else (weight.to(dtype), None)
-        keeps.append(tiles := in_tiles(values))
+        keeps.append(tiles := in_tiles(values, wide))
         read_bytes += values.nbytes
-        room = tiles.numel() // _filled_up(len(weight), WIDE)
+        room = tiles.numel() // _filled_up(len(weight), wide)
         return struct.pack("@3P3q", tiles.data_ptr(), vector(scale), vector(bias), *weight.shape, room)
 
     for block in model.model.layers:
@@ -240,7 +243,7 @@ def make_decoder(model: Transformer, precision: str = "float32") -> Decoder | No
         norms = (vector(block.input_layernorm.weight), *scales, vector(block.post_attention_layernorm.weight))
         layers += struct.pack("@4P", *norms)
         layers += matrix(a.q_proj, a.k_proj, a.v_proj) + matrix(a.o_proj)
-        layers += matrix(_in_whole_tiles(mlp.gate_proj), mlp.up_proj) + matrix(mlp.down_proj)
+        layers += matrix(_in_whole_tiles(mlp.gate_proj, wide), mlp.up_proj) + matrix(mlp.down_proj)
     head = matrix(model.lm_head)
     keeps.append(table := ctypes.create_string_buffer(layers, len(layers)))
     embedding, norm = model.model.embed_tokens.weight, model.model.norm.weight
@@ -255,4 +258,4 @@ def make_decoder(model: Transformer, precision: str = "float32") -> Decoder | No
         return ctypes.create_string_buffer(whole + head + struct.pack("@P", ctypes.addressof(table)))
 
     threads = torch.get_num_threads()
-    return Decoder(config, model.vocab_size, read_bytes, library, structure(1), structure(threads), keeps)
+    return Decoder(config, model.vocab_size, read_bytes, library, wide, structure(1), structure(threads), keeps)
