@@ -142,9 +142,16 @@ INLINE ints add_fours(ints sum, const int8_t *w, int32_t x) {
 #elif defined(__AVX2__)
 #define OFFSET 0
 INLINE ints add_fours(ints sum, const int8_t *w, int32_t x) {
-    const __m256i a = _mm256_loadu_si256((const __m256i *)w); /* |w| times x with the sign of w: 127 * 127 * 2 fits into 16 bits */
-    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(_mm256_set1_epi32(x), a));
-    return sum + (ints)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+    __m256i parts[WIDE / 8];
+    memcpy(parts, &sum, sizeof sum);
+    UNROLLED
+    for (int i = 0; i < WIDE / 8; i++) { /* |w| times x with the sign of w: 127 * 127 * 2 fits into 16 bits */
+        const __m256i a = _mm256_loadu_si256((const __m256i *)w + i);
+        const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(_mm256_set1_epi32(x), a));
+        parts[i] = _mm256_add_epi32(parts[i], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    }
+    memcpy(&sum, parts, sizeof sum);
+    return sum;
 }
 #else
 #define OFFSET 0
