@@ -12,7 +12,8 @@ from dozero.dataset.stream import TokenStream
 from dozero.eval.surprise import Surprise
 from dozero.model.transformer import Transformer
 
-TOKENS_AT_ONCE = 8192
+TOKENS_AT_ONCE = 2048
+"""No more than most training steps take: an evaluation then needs no memory that training did not."""
 
 
 def measure_surprise(model: Transformer, stream: TokenStream) -> Surprise:

@@ -20,6 +20,8 @@ from dozero.train.kernels import Kernels
 # singular values towards 1 fast rather than exactly; after five rounds all lie between about 0.7 and 1.2.
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_ROUNDS = 5
+ROWS_WORTH_HALVING = 256
+"""From so many rows on, half of a symmetric product in blocks is faster than all of it."""
 
 
 @dataclass
@@ -70,19 +72,66 @@ def lr_scale(progress: float, warmup: float, decay: float) -> float:
 def orthogonalize(g: Float[Tensor, "N rows cols"], kernels: Kernels | None = None) -> Float[Tensor, "N rows cols"]:
     """Return matrices with the singular vectors of `g` and all singular values near 1, by Newton-Schulz rounds.
 
-    Works on the smaller side: 5 rounds of 3 products cost about 15 * rows² * cols multiply-adds for rows <= cols.
-    Two of the three products are symmetric: where `kernels` multiply bfloat16 they compute half of these.
+    Works on the smaller side: 5 rounds of 3 products cost about 15 * rows² * cols multiply-adds for rows <= cols. Two of
+    the three are symmetric, of which half is computed where that is faster. And as a round makes p(x xᵀ) x of x, long rows
+    may wait to the end for the product of all these polynomials, if there are the digits for it: small singular values are
+    squared.
     """
     if kernels is not None and kernels.multiplies_pairs and g.dtype == torch.bfloat16:
         return kernels.orthogonalize(g.contiguous(), NEWTON_SCHULZ, NEWTON_SCHULZ_ROUNDS)
-    a, b, c = NEWTON_SCHULZ
     wide = g.shape[-2] <= g.shape[-1]
     x = g if wide else g.mT.contiguous()
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
-    for _ in range(NEWTON_SCHULZ_ROUNDS):  # x = a x + (b x xᵀ + c (x xᵀ)²) x, the sums inside the products
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    rows, cols = x.shape[-2:]
+    waits = cols >= 2 * rows and rows >= ROWS_WORTH_HALVING and x.dtype != torch.bfloat16
+    x = _all_rounds(symmetric_product(x, x.mT)) @ x if waits else _round_by_round(x)
     return x if wide else x.mT
+
+
+def _round_by_round(x: Float[Tensor, "N rows cols"]) -> Float[Tensor, "N rows cols"]:
+    for _ in range(NEWTON_SCHULZ_ROUNDS):  # the sum inside the product
+        x = torch.baddbmm(x, _polynomial(symmetric_product(x, x.mT)), x, beta=NEWTON_SCHULZ[0])
+    return x
+
+
+def _all_rounds(gram: Float[Tensor, "N rows rows"]) -> Float[Tensor, "N rows rows"]:
+    """Return the product of the polynomials of all rounds; all are of one matrix, so any product of them is symmetric."""
+    whole = gram
+    for i in range(NEWTON_SCHULZ_ROUNDS):
+        now = _polynomial(gram)
+        now.diagonal(dim1=-2, dim2=-1).add_(NEWTON_SCHULZ[0])
+        whole = symmetric_product(now, whole) if i else now
+        if i < NEWTON_SCHULZ_ROUNDS - 1:
+            gram = symmetric_product(now, symmetric_product(now, gram))
+    return whole
+
+
+def _polynomial(gram: Float[Tensor, "N rows rows"]) -> Float[Tensor, "N rows rows"]:
+    """Return b gram + c gram²: with a, the factor by which a round multiplies."""
+    _, b, c = NEWTON_SCHULZ
+    if gram.shape[-1] < ROWS_WORTH_HALVING:
+        return torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+    return symmetric_product(gram, gram).mul_(c).add_(gram, alpha=b)
+
+
+def symmetric_product(
+    a: Float[Tensor, "N rows inner"], b: Float[Tensor, "N inner rows"]
+) -> Float[Tensor, "N rows rows"]:
+    """Return a @ b where that is known to be symmetric: of large ones in blocks, each with its mirror image.
+
+    >>> a = torch.randn(1, 300, 40)
+    >>> torch.allclose(symmetric_product(a, a.mT), a @ a.mT, atol=1e-4)
+    True
+    """
+    rows = a.shape[-2]
+    if rows < ROWS_WORTH_HALVING:
+        return a @ b
+    y, edge = a.new_empty(len(a), rows, rows), max(ROWS_WORTH_HALVING // 2, rows // 4)
+    for start in range(0, rows, edge):
+        end = min(start + edge, rows)
+        y[:, start:end, start:] = a[:, start:end] @ b[:, :, start:]
+        y[:, end:, start:end] = y[:, start:end, end:].mT
+    return y
 
 
 @torch.no_grad()
