@@ -36,32 +36,40 @@ INLINE int64_t size_of(int pairs) { return pairs ? 2 : 4; }
 /* Positions from one row of a matrix packed `across` to the next: not a power of two, or all would fall into the same lines. */
 INLINE int64_t pitch(int64_t T) { return filled_up(T, EDGE) + WIDE; }
 
-/* Sums that registers hold beside what is multiplied: of 32, or of 16. */
-#if defined(__AVX512F__) || defined(__aarch64__)
+/* Sums that registers hold beside what is multiplied: of 32 registers, or of 16. */
+#if defined(__AVX512F__)
 enum { ROWS = 8, COLUMNS = 2 };
+#elif defined(__aarch64__)
+enum { ROWS = 6, COLUMNS = 4 };
 #else
-enum { ROWS = 4, COLUMNS = 2 };
+enum { ROWS = 3, COLUMNS = 4 };
 #endif
 
+/* Some rows and COLUMNS vectors of a square of sums, from row r and column c on. */
+INLINE void sum_floats(float *sums, int64_t stride, const float *a, int64_t a_stride, const float *b, int64_t b_stride, int64_t inner, int adds, int r, int c, int rows) {
+    floats sum[ROWS][COLUMNS];
+    UNROLLED
+    for (int k = 0; k < rows; k++)
+        UNROLLED
+        for (int t = 0; t < COLUMNS; t++) sum[k][t] = adds ? load(sums, (r + k) * stride + c + t * WIDE, 0) : (floats){0};
+    for (int64_t i = 0; i < inner; i++) {
+        UNROLLED
+        for (int k = 0; k < rows; k++)
+            UNROLLED
+            for (int t = 0; t < COLUMNS; t++) sum[k][t] += a[(r + k) * a_stride + i] * load(b, i * b_stride + c + t * WIDE, 0);
+    }
+    UNROLLED
+    for (int k = 0; k < rows; k++)
+        UNROLLED
+        for (int t = 0; t < COLUMNS; t++) store(sums, (r + k) * stride + c + t * WIDE, sum[k][t], 0);
+}
+
 INLINE void square_of_floats(float *sums, int64_t stride, const float *a, int64_t a_stride, const float *b, int64_t b_stride, int64_t inner, int adds) {
-    for (int r = 0; r < EDGE; r += ROWS)
-        for (int c = 0; c < EDGE; c += COLUMNS * WIDE) {
-            floats sum[ROWS][COLUMNS];
-            UNROLLED
-            for (int k = 0; k < ROWS; k++)
-                UNROLLED
-                for (int t = 0; t < COLUMNS; t++) sum[k][t] = adds ? load(sums, (r + k) * stride + c + t * WIDE, 0) : (floats){0};
-            for (int64_t i = 0; i < inner; i++) {
-                UNROLLED
-                for (int k = 0; k < ROWS; k++)
-                    UNROLLED
-                    for (int t = 0; t < COLUMNS; t++) sum[k][t] += a[(r + k) * a_stride + i] * load(b, i * b_stride + c + t * WIDE, 0);
-            }
-            UNROLLED
-            for (int k = 0; k < ROWS; k++)
-                UNROLLED
-                for (int t = 0; t < COLUMNS; t++) store(sums, (r + k) * stride + c + t * WIDE, sum[k][t], 0);
-        }
+    for (int c = 0; c < EDGE; c += COLUMNS * WIDE) {
+        int r = 0;
+        for (; r + ROWS <= EDGE; r += ROWS) sum_floats(sums, stride, a, a_stride, b, b_stride, inner, adds, r, c, ROWS);
+        if (EDGE % ROWS) sum_floats(sums, stride, a, a_stride, b, b_stride, inner, adds, r, c, EDGE % ROWS);
+    }
 }
 
 /* A square of sums: EDGE rows of a times EDGE columns of b, which is packed. */
