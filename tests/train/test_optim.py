@@ -98,7 +98,9 @@ def test_orthogonalize_keeps_singular_vectors_and_levels_singular_values(shape):
     expected, values = exact_rounds(g)
     torch.testing.assert_close(orthogonalize(g).double(), expected, rtol=1e-3, atol=1e-4)
     assert values.max() < 1.25
-    assert values.min() > 0.6 or shape[1] - shape[0] in (0, 10), "those of a square matrix may be too near 0 for five rounds"
+    assert values.min() > 0.6 or shape[1] - shape[0] in (0, 10), (
+        "those of a square matrix may be too near 0 for five rounds"
+    )
 
 
 def test_the_coefficients_are_those_of_torch():

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import json
 import math
 import os
 import platform
 import re
 import shutil
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -164,6 +162,8 @@ def examine_system() -> dict[str, Any]:
 
 def examine_training(device: Device, peak_gflops: float, seconds: float) -> dict[str, Any]:
     """Return tokens per second of whole training steps of the reference shape, and what follows for longer runs."""
+    import statistics
+
     import torch
 
     from dozero.dataset.batch import Batch
@@ -232,9 +232,11 @@ def training_outlook(parameters: int, tokens_per_s: float, peak_gflops: float) -
 
 def _declared_requirements() -> list[str] | None:
     """Return the requirements of dozero as its installed metadata lists them, None if it is not installed."""
+    from importlib.metadata import PackageNotFoundError, requires
+
     try:
-        return importlib.metadata.requires("dozero") or []
-    except importlib.metadata.PackageNotFoundError:
+        return requires("dozero") or []
+    except PackageNotFoundError:
         return None
 
 
@@ -259,10 +261,12 @@ def examine_extras(requirements: Sequence[str] | None) -> list[dict[str, Any]] |
 
 def _examine_extra(extra: str, names: list[str]) -> dict[str, Any]:
     """Return one extra's packages, present ones with their version."""
+    from importlib.metadata import PackageNotFoundError, version
+
     present = {}
     for name in names:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            present[name] = importlib.metadata.version(name)
+        with contextlib.suppress(PackageNotFoundError):
+            present[name] = version(name)
     missing = [name for name in names if name not in present]
     return {"name": extra, "present": present, "missing": missing, "install": f'pip install "dozero[{extra}]"'}
 

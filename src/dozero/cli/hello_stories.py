@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dozero.cli.sections import head
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 SAMPLES = 3
 JUDGED = 100
-FLOOR_STORIES = 1000
 BAR_WIDTH = 40
 TELLING_S = 4.0
 """What comes after training takes about so long: exam, samples, and judging them."""
@@ -26,8 +24,7 @@ def tell_data(display: Display, data: Prepared) -> None:
     """Say how many stories there are, of what, and show one."""
     from dozero.cli.messages import number
 
-    lang, corpus = display.lang, data.corpus
-    grammar = json.loads((corpus.path / "report.json").read_text(encoding="utf-8"))["grammar"]
+    lang, corpus, grammar = display.lang, data.corpus, _grammar_of(data)
     head(display, 1, "data")
     display.say(
         "stories_kept", 3, stories=number(lang, corpus.manifest.counts["kept"]), plots=grammar["plots"],
@@ -60,16 +57,11 @@ def tell_training(display: Display, config: RunConfig, data: Prepared) -> None:
 
 
 def tell_exam(display: Display, data: Prepared, heldout: Surprise) -> None:
-    """Compare the loss with the floor under it: what held-out stories are worth to who knows the grammar."""
+    """Compare the loss with the floor under it: what a story is worth to who knows the grammar, on average and exactly."""
     from dozero.cli.messages import number
-    from dozero.dataset.split import is_heldout
-    from dozero.eval.stories import floor_nats
 
-    lang, percent = data.corpus.manifest.about["language"], data.dataset.manifest.config["heldout_percent"]
-    texts = (text for text in data.corpus.texts() if is_heldout(text, percent))
-    some = list(itertools.islice(texts, FLOOR_STORIES))
-    tokens = sum(len(ids) + 1 for ids in data.tokenizer.encode_many(some))
-    floor, loss = floor_nats(lang, some) / tokens, heldout.nats_per_token
+    floor = _grammar_of(data)["nats_per_story"] * heldout.documents / heldout.tokens
+    loss = heldout.nats_per_token
     if display.as_json:
         facts = {"nats_per_token": loss, "floor_nats_per_token": floor, "bits_per_byte": heldout.bits_per_byte}
         display.print_json({"event": "Exam", **facts})
@@ -93,13 +85,15 @@ def show_samples(display: Display, workspace: Workspace, config: RunConfig, seed
     from dozero.eval.stories import judge_stories
     from dozero.generate.language_model import LanguageModel
 
-    model = LanguageModel.open(workspace.run / "model")
+    model = LanguageModel.open(workspace.run / "model", precision="float32")
     texts = model.generate_many(JUDGED, config=config.generate, seed=seed)
     for text in texts[:SAMPLES]:
         if display.as_json:
             display.print_json({"event": "Story", "text": text})
         _show_story(display, text)
-    score = judge_stories(config.data.lang, texts, set(open_corpus(workspace.corpus).texts()))
+    written = set(texts)
+    known = {text for text in open_corpus(workspace.corpus).texts() if text in written}
+    score = judge_stories(config.data.lang, texts, known)
     shares = {
         "sentences_right": score.share_of_sentences,
         "stories_right": score.stories_right / score.stories,
@@ -108,6 +102,11 @@ def show_samples(display: Display, workspace: Workspace, config: RunConfig, seed
     if display.as_json:
         display.print_json({"event": "Judged", "stories": score.stories, **shares})
     display.say("stories_judged", 3, stories=score.stories, **shares)
+
+
+def _grammar_of(data: Prepared) -> dict[str, Any]:
+    """Return what the report of the corpus says of the grammar that told it."""
+    return json.loads((data.corpus.path / "report.json").read_text(encoding="utf-8"))["grammar"]
 
 
 def _show_story(display: Display, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from dozero.stories.tell import judge, log_probability
+from dozero.stories.tell import judge
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,3 @@ def judge_stories(lang: str, texts: Iterable[str], known: Collection[str]) -> St
         sentences, right = sentences + verdict.sentences, right + verdict.sentences_right
         whole += verdict.story_right
     return StoryScore(stories, sentences, right, whole, new)
-
-
-def floor_nats(lang: str, texts: Iterable[str]) -> float:
-    """Return the surprise in nats of these stories to a reader who knows the grammar: no model can expect less."""
-    return -sum(log_probability(lang, text) for text in texts)
