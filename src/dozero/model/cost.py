@@ -54,8 +54,9 @@ def model_cost(config: ModelConfig, vocab_size: int) -> Cost:
 def update_flops(config: ModelConfig) -> float:
     """Return the operations of Muon's products in one update: five rounds on each matrix of the blocks.
 
-    A round multiplies x xᵀ, the square of that, and their sum with x, on the smaller side. AdamW and the rest go
-    number by number, which is little.
+    A round multiplies x xᵀ, the square of that, and their sum with x, on the smaller side. Counted as written there:
+    train/optim.py leaves out half of what is symmetric where that is faster. AdamW and the rest go number by number,
+    which is little.
     """
     return sum(count * 5 * (4.0 * rows**2 * cols + 2.0 * rows**3) for count, rows, cols in muon_stacks(config))
 
