@@ -22,6 +22,7 @@ from dozero.train.attention import (
 )  # fmt: skip
 from dozero.train.fused import open_kernels, why_not_fused
 from dozero.train.kept import kept_file, read_kept
+from dozero.train.kernels import Kernels
 from dozero.train.learner import build_model
 
 CPU = Device("cpu", torch.float32, 1)
@@ -67,6 +68,14 @@ def test_other_shapes_and_threads_are_measured_apart():
         choose_attention(config, CPU)
     choose_attention(config_of(96), Device("cpu", torch.float32, 2))
     assert len(read_kept(FILE)) == 4
+
+
+@needs_compiler
+def test_other_code_is_measured_again(monkeypatch):
+    choose_attention(fusable(96), CPU)
+    monkeypatch.setattr(Kernels, "code", "attend-of-another-version")
+    assert set(choose_attention(fusable(96), CPU)[1]) == set(KERNELS)
+    assert len(read_kept(FILE)) == 2
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from dozero.model.transformer import Attention, Transformer
 from dozero.settings import RunConfig
 from dozero.train.fused import fuse, unfuse, why_not_fused
 from dozero.train.kept import keep, read_kept
+from dozero.train.kernels import open_kernels
 from dozero.train.loss import next_token_loss
 from dozero.train.peak import machine_key
 from dozero.train.step import kernels_of
@@ -143,4 +144,6 @@ def _key(config: RunConfig, device: Device, candidates: list[str]) -> str:
     model = config.model
     rows = f"{_rows(config)} rows of {model.max_seq_len}, {model.d_model} wide, MLP of {model.d_ff}"
     heads = f"{model.n_heads} heads of {model.head_dim}, {model.n_kv_heads} of keys and values"
-    return f"{machine_key(device)}, {rows}, {heads}: {' or '.join(candidates)}"
+    kernels = open_kernels() if "fused" in candidates else None
+    code = f", {kernels.code}" if kernels else ""  # by other code it may be slower or faster
+    return f"{machine_key(device)}, {rows}, {heads}: {' or '.join(candidates)}{code}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,6 +55,11 @@ class Kernels:
     orthogonal: ctypes.CDLL
     multiplies_pairs: bool
     """Whether this CPU multiplies bfloat16 in twos, which `orthogonalize` wants."""
+
+    @property
+    def code(self) -> str:
+        """What tells these from kernels of another version, compiler or CPU."""
+        return Path(self.attention._name).stem
 
     def normalize(self, x: Float[Tensor, "N C"], weight: Float[Tensor, "C"], eps: float) -> tuple[Tensor, Tensor]:
         """Return x / rms(x) * weight, and 1 / rms(x) of each row."""
