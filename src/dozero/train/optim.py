@@ -84,14 +84,13 @@ def orthogonalize(g: Float[Tensor, "N rows cols"], kernels: Kernels | None = Non
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
     rows, cols = x.shape[-2:]
     waits = cols >= 2 * rows and rows >= ROWS_WORTH_HALVING and x.dtype != torch.bfloat16
-    x = _all_rounds(symmetric_product(x, x.mT)) @ x if waits else _round_by_round(x)
+    if waits:
+        x = _all_rounds(symmetric_product(x, x.mT)) @ x
+    else:
+        for _ in range(NEWTON_SCHULZ_ROUNDS):  # the sum inside the product
+            gram = symmetric_product(x, x.mT)
+            x = torch.baddbmm(x, _polynomial(gram), x, beta=NEWTON_SCHULZ[0])
     return x if wide else x.mT
-
-
-def _round_by_round(x: Float[Tensor, "N rows cols"]) -> Float[Tensor, "N rows cols"]:
-    for _ in range(NEWTON_SCHULZ_ROUNDS):  # the sum inside the product
-        x = torch.baddbmm(x, _polynomial(symmetric_product(x, x.mT)), x, beta=NEWTON_SCHULZ[0])
-    return x
 
 
 def _all_rounds(gram: Float[Tensor, "N rows rows"]) -> Float[Tensor, "N rows rows"]:
