@@ -116,7 +116,7 @@ def loss_after(steps: int, dtype: str, seed: int, preset: str, folder: Path) -> 
     """Train a preset for so many steps and return its loss of held-out text."""
     command = [sys.executable, "-m", "dozero"]
     subprocess.run([*command, "new", str(folder), "--preset", preset], check=True, capture_output=True)
-    settings = (f"train.steps={steps}", f"train.dtype={dtype}", f"train.seed={seed}", "train.max_seconds=0")
+    settings = (f"train.steps={steps}", f"train.dtype={dtype}", f"seed={seed}", "train.max_seconds=0")
     subprocess.run([*command, "train", str(folder / "run.toml"), *settings], check=True, capture_output=True)
     lines = (folder / "runs" / "main" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     loss = float([tree["heldout_loss"] for tree in map(json.loads, lines) if "heldout_loss" in tree][-1])

@@ -5,9 +5,10 @@
  * F d_ff, V vocabulary, L layers. N are the tokens of this pass: each has a row of the cache and a position in it, so that
  * a prompt, one token each of many texts, or guesses to be checked are all the same to it.
  *
- * A matrix is cut into tiles of WIDE outputs, as many as a register holds numbers, the last one filled up with zeros. In a tile
- * the weights of an input stand side by side; of int8, those of four inputs, as CPUs multiply and add four bytes at once. The cache has the same form:
- * keys are a matrix whose outputs are the positions, values one whose inputs are. So there is one product, `multiply`.
+ * A matrix is cut into tiles of WIDE outputs, as many as a register holds numbers, the last one filled up with zeros. In a
+ * tile the weights of an input stand side by side; of int8, those of four inputs, as CPUs multiply and add four bytes at
+ * once. The cache has the same form: keys are a matrix whose outputs are the positions, values one whose inputs are. So
+ * there is one product, `multiply`.
  */
 #include <math.h>
 #include <stdint.h>

@@ -101,7 +101,8 @@ def _all_rounds(gram: Float[Tensor, "N rows rows"]) -> Float[Tensor, "N rows row
         now.diagonal(dim1=-2, dim2=-1).add_(NEWTON_SCHULZ[0])
         whole = symmetric_product(now, whole) if i else now
         if i < NEWTON_SCHULZ_ROUNDS - 1:
-            gram = symmetric_product(now, symmetric_product(now, gram))
+            gram = symmetric_product(now, gram)  # one after the other: the one before is let go
+            gram = symmetric_product(now, gram)
     return whole
 
 
