@@ -465,8 +465,8 @@ int64_t room(const Model *m, int64_t N) {
 }
 
 /* Put N tokens through the model. `cache` has for each layer, row and key/value head its keys [positions/WIDE][D][WIDE] and
- * its values [D/WIDE][positions][WIDE]. The logits of the tokens `wanted` (their places among the N, in order) go to `logits`. Returns
- * nothing: what may be wrong is checked before it is called. */
+ * its values [D/WIDE][positions][WIDE]. The logits of the tokens `wanted` (their places among the N, in order) go to `logits`.
+ * Returns nothing: what may be wrong is checked before it is called. */
 void advance(const Model *m, int64_t N, const int64_t *ids, const int64_t *rows, const int64_t *at, float *cache,
              int64_t cache_rows, int64_t cache_positions, int64_t wanted_count, const int64_t *wanted, float *logits, float *memory) {
     const int64_t C = m->C, H = m->H, K = m->K, D = m->D, F = m->F, W = (H + 2 * K) * D, G = H / K;
