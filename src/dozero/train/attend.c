@@ -242,7 +242,7 @@ INLINE void attend_heads(const Attend *a, int64_t b, int64_t kv, char *own, int 
     int32_t *begins = (int32_t *)take_floats(&own, T);
     float *rows = take_floats(&own, T * D), *across = take_floats(&own, D * stride), *values = take_floats(&own, T * D);
     float *queries = take_floats(&own, T * D), *scores = take_floats(&own, EDGE * stride), *shares = take_floats(&own, EDGE * stride);
-    float sums[EDGE * EDGE], back[EDGE];
+    float sums[EDGE * EDGE] = {0}, back[EDGE]; /* zeros, since GCC does not see that a product fills its square */
     find_begins(a, b, begins);
     take_head(a, rows, a->qkv, b, a->H + kv, heads, a->k_scale, 1.0f, 1, pairs, low);
     pack_across(across, rows, T, D, pairs);
@@ -298,7 +298,7 @@ INLINE void attend_back_heads(const Attend *a, int64_t b, int64_t kv, char *own,
     float *y_rows = take_floats(&own, T * D), *y_across = take_floats(&own, D * stride), *y_packed = take_floats(&own, T * D);
     float *dkeys = take_floats(&own, T * D), *dvalues = take_floats(&own, T * D), *dqueries = take_floats(&own, D * stride), *dq_rows = take_floats(&own, T * D);
     float *logs = take_floats(&own, T), *dots = take_floats(&own, T), *dscale = a->dscales + (b * a->K + kv) * 2 * D;
-    float scores[EDGE * EDGE], dshares[EDGE * EDGE], shares[EDGE * EDGE], dscores[EDGE * EDGE], packed[EDGE * EDGE];
+    float scores[EDGE * EDGE] = {0}, dshares[EDGE * EDGE] = {0}, shares[EDGE * EDGE], dscores[EDGE * EDGE], packed[EDGE * EDGE];
     find_begins(a, b, begins);
     memset(dscale, 0, 2 * D * sizeof *dscale);
     memset(dkeys, 0, T * D * sizeof *dkeys);
