@@ -155,6 +155,12 @@ MOMENTS = {
     "update by Muon, fused": (
         {"n_layers": 8, "max_seq_len": 16, "d_model": 64, "d_ff": 192, "head_dim": 32}, 2, {}, "fused",
     ),
+    "update by Muon, rounds on the Gram matrix": (
+        {"n_layers": 2, "max_seq_len": 16, "d_model": 256, "d_ff": 512, "head_dim": 32}, 2, {}, "fused",
+    ),
+    "update by Muon, halves of symmetric products": (
+        {"n_layers": 2, "max_seq_len": 16, "d_model": 256, "d_ff": 384, "head_dim": 32}, 2, {}, "fused",
+    ),
     "update by Muon": ({"n_layers": 8, "max_seq_len": 16, "d_model": 64, "d_ff": 192}, 2, {}, "written"),
 }  # fmt: skip
 

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 
 from dozero.settings import ModelConfig
 
+MUON_ROUNDS = 3
+"""Rounds of Newton-Schulz in an update by Muon (train/optim.py)."""
+ROWS_WORTH_HALVING = 256
+"""From so many rows on, half of a symmetric product in blocks is faster than all of it."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -52,13 +57,18 @@ def model_cost(config: ModelConfig, vocab_size: int) -> Cost:
 
 
 def update_flops(config: ModelConfig) -> float:
-    """Return the operations of Muon's products in one update: five rounds on each matrix of the blocks.
+    """Return the operations of Muon's products in one update: some rounds on each matrix of the blocks.
 
     A round multiplies x xᵀ, the square of that, and their sum with x, on the smaller side. Counted as written there:
     train/optim.py leaves out half of what is symmetric where that is faster. AdamW and the rest go number by number,
     which is little.
     """
-    return sum(count * 5 * (4.0 * rows**2 * cols + 2.0 * rows**3) for count, rows, cols in muon_stacks(config))
+    return MUON_ROUNDS * sum(n * (4.0 * rows**2 * cols + 2.0 * rows**3) for n, rows, cols in muon_stacks(config))
+
+
+def rows_wait(rows: int, cols: int, element_bytes: int) -> bool:
+    """Return whether Muon multiplies the long rows of such a matrix once, after all rounds, which take its Gram matrix."""
+    return element_bytes > 2 and rows >= ROWS_WORTH_HALVING and cols >= 2 * rows
 
 
 def muon_stacks(config: ModelConfig) -> Iterator[tuple[int, int, int]]:

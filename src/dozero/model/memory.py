@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dozero.model.cost import Cost, model_cost, muon_stacks
+from dozero.model.cost import Cost, model_cost, muon_stacks, rows_wait
 from dozero.settings import ModelConfig, RunConfig
 
 FLOAT32_BYTES = 4
@@ -208,10 +208,20 @@ def _update_bytes(config: ModelConfig, cost: Cost, element_bytes: int, kernel: s
     stacks = list(muon_stacks(config))
     muon = sum(count * rows * cols for count, rows, cols in stacks)
     if kernel == "fused":
-        return max(count * rows * (3 * cols + 2 * rows) * element_bytes for count, rows, cols in stacks)
+        return max(n * rows * _numbers_of_row(rows, cols, element_bytes) * element_bytes for n, rows, cols in stacks)
     copy = element_bytes * (element_bytes < FLOAT32_BYTES)
     rounds = max(
         count * rows * (cols * (FLOAT32_BYTES + copy + 2 * element_bytes) + 2 * rows * element_bytes)
         for count, rows, cols in stacks
     )
     return max(rounds, 3 * FLOAT32_BYTES * (cost.params - muon))
+
+
+def _numbers_of_row(rows: int, cols: int, element_bytes: int) -> int:
+    """Return how many numbers Muon's rounds hold for each row of a matrix, its direction included.
+
+    Those of the row before and after a round, and of two square matrices; or, where long rows wait for what is done on
+    their Gram matrix, of four and a part of a fifth.
+    """
+    on_gram = 9 * rows // 2 if rows_wait(rows, cols, element_bytes) else 0
+    return 2 * cols + max(cols + 2 * rows, on_gram)

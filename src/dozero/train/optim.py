@@ -13,15 +13,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dozero.model.cost import MUON_ROUNDS, ROWS_WORTH_HALVING, rows_wait
 from dozero.settings import OptimConfig
 from dozero.train.kernels import Kernels
 
-# Quintic Newton-Schulz coefficients of Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/): they push
-# singular values towards 1 fast rather than exactly; after five rounds all lie between about 0.7 and 1.2.
+# Quintic Newton-Schulz coefficients of Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/): they push singular
+# values towards 1 fast rather than exactly, between about 0.7 and 1.2. Theirs are five rounds from matrices divided by their
+# norm; from where `orthogonalize` begins, three train as well (JOURNAL.md).
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-NEWTON_SCHULZ_ROUNDS = 5
-ROWS_WORTH_HALVING = 256
-"""From so many rows on, half of a symmetric product in blocks is faster than all of it."""
 
 
 @dataclass
@@ -72,38 +71,50 @@ def lr_scale(progress: float, warmup: float, decay: float) -> float:
 def orthogonalize(g: Float[Tensor, "N rows cols"], kernels: Kernels | None = None) -> Float[Tensor, "N rows cols"]:
     """Return matrices with the singular vectors of `g` and all singular values near 1, by Newton-Schulz rounds.
 
-    Works on the smaller side: 5 rounds of 3 products cost about 15 * rows² * cols multiply-adds for rows <= cols. Two of
+    Rounds want singular values of at most 1, and the nearer to it the fewer. Divided by the root of the norm of x xᵀ, which
+    the first round makes anyway, they are at most that, and several times larger than divided by the norm of x: of n equal
+    ones 1/n^¼, not 1/n^½.
+
+    Works on the smaller side: 3 rounds of 3 products cost about 9 * rows² * cols multiply-adds for rows <= cols. Two of
     the three are symmetric, of which half is computed where that is faster. And as a round makes p(x xᵀ) x of x, long rows
     may wait to the end for the product of all these polynomials, if there are the digits for it: small singular values are
     squared.
     """
     if kernels is not None and kernels.multiplies_pairs and g.dtype == torch.bfloat16:
-        return kernels.orthogonalize(g.contiguous(), NEWTON_SCHULZ, NEWTON_SCHULZ_ROUNDS)
+        return kernels.orthogonalize(g.contiguous(), NEWTON_SCHULZ, MUON_ROUNDS)
     wide = g.shape[-2] <= g.shape[-1]
     x = g if wide else g.mT.contiguous()
-    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)  # what is squared twice would leave the range of floats
     rows, cols = x.shape[-2:]
-    waits = cols >= 2 * rows and rows >= ROWS_WORTH_HALVING and x.dtype != torch.bfloat16
-    if waits:
-        x = _all_rounds(symmetric_product(x, x.mT)) @ x
+    if rows_wait(rows, cols, x.element_size()):
+        x = _all_rounds(x)
     else:
-        for _ in range(NEWTON_SCHULZ_ROUNDS):  # the sum inside the product
-            gram = symmetric_product(x, x.mT)
+        for i in range(MUON_ROUNDS):  # the sum inside the product
+            gram = symmetric_product(x, x.mT) if i else _first_gram(x)
             x = torch.baddbmm(x, _polynomial(gram), x, beta=NEWTON_SCHULZ[0])
     return x if wide else x.mT
 
 
-def _all_rounds(gram: Float[Tensor, "N rows rows"]) -> Float[Tensor, "N rows rows"]:
-    """Return the product of the polynomials of all rounds; all are of one matrix, so any product of them is symmetric."""
-    whole = gram
-    for i in range(NEWTON_SCHULZ_ROUNDS):
+def _first_gram(x: Float[Tensor, "N rows cols"]) -> Float[Tensor, "N rows rows"]:
+    """Return x xᵀ after `x`, in its place, was divided by the root of what was the norm of that."""
+    gram = symmetric_product(x, x.mT)
+    size = torch.linalg.matrix_norm(gram, keepdim=True) + 1e-7
+    x.div_(size.sqrt())
+    return gram.div_(size)
+
+
+def _all_rounds(x: Float[Tensor, "N rows cols"]) -> Float[Tensor, "N rows cols"]:
+    """Multiply by the polynomials of all rounds; all are of one matrix, so any product of them is symmetric."""
+    gram, whole = _first_gram(x), None
+    for i in range(MUON_ROUNDS):
         now = _polynomial(gram)
         now.diagonal(dim1=-2, dim2=-1).add_(NEWTON_SCHULZ[0])
-        whole = symmetric_product(now, whole) if i else now
-        if i < NEWTON_SCHULZ_ROUNDS - 1:
+        whole = now if whole is None else symmetric_product(now, whole)
+        if i < MUON_ROUNDS - 1:
             gram = symmetric_product(now, gram)  # one after the other: the one before is let go
             gram = symmetric_product(now, gram)
-    return whole
+    assert whole is not None
+    return whole @ x
 
 
 def _polynomial(gram: Float[Tensor, "N rows rows"]) -> Float[Tensor, "N rows rows"]:

@@ -127,17 +127,35 @@ INLINE void deliver(uint16_t *to, const uint16_t *x, const Orthogonal *o, int64_
     give_block(to, tall ? turned : block, o->rows, o->columns, tall ? j : i, tall ? i : j);
 }
 
-/* Bytes wanted: x, G and Z of each matrix, the squares of its blocks, its scale, and a column of blocks for each thread. */
+/* Bytes wanted: x, G and Z of each matrix, the squares of its blocks, its two scales, and a column of blocks for each thread. */
 int64_t orthogonal_room(const Orthogonal *o) {
     const int64_t R = short_side(o), C = long_side(o);
-    return o->N * (R * C + 2 * R * R) * BLOCK * 2 + filled_up(o->N * (R * C + 1) * 4, 64) + o->threads * C * BLOCK * 2;
+    return o->N * (R * C + 2 * R * R) * BLOCK * 2 + filled_up(o->N * (R * C + 2) * 4, 64) + o->threads * C * BLOCK * 2;
 }
 
-/* The polynomial of each matrix, `rounds` times over, after it was divided by its norm. */
+/* `squares` of a block of numbers. */
+INLINE float squares_of(const uint16_t *block) {
+    floats squares = {0};
+    for (int k = 0; k < BLOCK; k += WIDE) {
+        const floats value = load(block, k, 1);
+        squares += value * value;
+    }
+    return sum_of(squares);
+}
+
+/* The norm of a matrix of `count` blocks, from the squares of each. */
+INLINE float norm_of(const float *squares, int64_t count) {
+    float sum = 0.0f;
+    for (int64_t k = 0; k < count; k++) sum += squares[k];
+    return sqrtf(sum) + 1e-7f;
+}
+
+/* The polynomial of each matrix, `rounds` times over, after it was divided by the root of the norm of its G. (And by its own norm
+ * before, for G not to leave the range of floats.) The first round does so as it multiplies. */
 void orthogonalize(const Orthogonal *o) {
     const int64_t R = short_side(o), C = long_side(o), N = o->N, size = o->rows * o->columns;
     uint16_t *x = (uint16_t *)o->own, *g = x + N * R * C * BLOCK, *z = g + N * R * R * BLOCK, *panels = z + N * R * R * BLOCK;
-    float *squares = (float *)(panels + o->threads * C * BLOCK), *scales = squares + N * R * C;
+    float *squares = (float *)(panels + o->threads * C * BLOCK), *scales = squares + N * R * C, *more = scales + N;
 #pragma omp parallel num_threads(o->threads)
     {
         uint16_t *panel = panels + ME * C * BLOCK;
@@ -146,11 +164,7 @@ void orthogonalize(const Orthogonal *o) {
         for (int64_t k = 0; k < N * R * C; k++)
             squares[k] = fetch(x + k * BLOCK, o->from + k / (R * C) * size, o, k / C % R, k % C);
 #pragma omp for schedule(static)
-        for (int64_t n = 0; n < N; n++) {
-            float sum = 0.0f;
-            for (int64_t k = 0; k < R * C; k++) sum += squares[n * R * C + k];
-            scales[n] = 1.0f / (sqrtf(sum) + 1e-7f);
-        }
+        for (int64_t n = 0; n < N; n++) scales[n] = 1.0f / norm_of(squares + n * R * C, R * C);
         for (int32_t round = 0; round < o->rounds; round++) {
             /* The longest columns first, so that none is left to one thread at the end. */
 #pragma omp for schedule(dynamic, 1)
@@ -159,14 +173,21 @@ void orthogonalize(const Orthogonal *o) {
                 const float scale = round ? 1.0f : scales[n];
                 multiply_by_own(g + n * R * R * BLOCK, NULL, 0.0f, x + n * R * C * BLOCK, R, C, j, scale * scale, panel);
             }
+            if (!round) {
+#pragma omp for schedule(static)
+                for (int64_t k = 0; k < N * R * R; k++) squares[k] = squares_of(g + k * BLOCK);
+#pragma omp for schedule(static)
+                for (int64_t n = 0; n < N; n++) more[n] = 1.0f / norm_of(squares + n * R * R, R * R);
+            }
 #pragma omp for schedule(dynamic, 1)
             for (int64_t k = 0; k < N * R; k++) {
                 const int64_t n = k % N, j = R - 1 - k / N;
-                multiply_by_own(z + n * R * R * BLOCK, g + n * R * R * BLOCK, o->b, g + n * R * R * BLOCK, R, R, j, o->c, panel);
+                const float scale = round ? 1.0f : more[n];
+                multiply_by_own(z + n * R * R * BLOCK, g + n * R * R * BLOCK, o->b * scale, g + n * R * R * BLOCK, R, R, j, o->c * scale * scale, panel);
             }
 #pragma omp for schedule(dynamic, 1)
             for (int64_t k = 0; k < N * C; k++) {
-                const float scale = round ? 1.0f : scales[k / C];
+                const float scale = round ? 1.0f : scales[k / C] * sqrtf(more[k / C]);
                 multiply_by(x + k / C * R * C * BLOCK, z + k / C * R * R * BLOCK, o->a * scale, scale, R, C, k % C, panel);
             }
         }
