@@ -221,7 +221,7 @@ def _numbers_of_row(rows: int, cols: int, element_bytes: int) -> int:
     """Return how many numbers Muon's rounds hold for each row of a matrix, its direction included.
 
     Those of the row before and after a round, and of two square matrices; or, where long rows wait for what is done on
-    their Gram matrix, of four and a part of a fifth.
+    their Gram matrix, of up to five.
     """
-    on_gram = 9 * rows // 2 if rows_wait(rows, cols, element_bytes) else 0
+    on_gram = 5 * rows if rows_wait(rows, cols, element_bytes) else 0
     return 2 * cols + max(cols + 2 * rows, on_gram)
