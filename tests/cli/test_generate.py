@@ -73,7 +73,7 @@ def test_a_path_may_be_a_workspace_a_run_a_checkpoint_or_a_model(root):
 
 
 def test_the_runs_own_settings_hold_and_options_go_over_them(root):
-    assert max(len(text) for text in generate(root, "-n", 30)) == 8, "generate.max_tokens of the run"
+    assert max(len(text) for text in generate(root, "-n", 300)) == 8, "generate.max_tokens of the run"
     assert max(len(text) for text in generate(root, "-n", 30, "--max-tokens", 3)) == 3
 
 
