@@ -66,6 +66,19 @@ def test_a_compiler_that_does_not_work_is_as_good_as_none(script, opened_anew, t
 
 
 @needs_compiler
+def test_what_a_killed_process_left_half_made_is_removed_but_not_what_another_is_at(opened_anew):
+    opened_anew.mkdir(mode=0o700)
+    left, another = opened_anew / f"{compiler.UNFINISHED}old", opened_anew / f"{compiler.UNFINISHED}new"
+    for folder in (left, another):
+        folder.mkdir()
+        (folder / "source.c").write_text("int main")
+    os.utime(left, (0, 0))
+    assert open_library(SOURCE) is not None
+    assert not left.exists()
+    assert (another / "source.c").exists()
+
+
+@needs_compiler
 def test_a_folder_that_others_can_write_is_not_used(opened_anew):
     opened_anew.mkdir()
     opened_anew.chmod(0o777)

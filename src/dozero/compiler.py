@@ -5,6 +5,7 @@ A file there is code that runs with the rights of the user: it is opened only if
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import importlib.util
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -35,6 +37,9 @@ CPUS = ("-march=native", "-mcpu=native")
 """For all that this CPU has: compilers for x86 know the first, some of those for ARM only the second."""
 THREADS = (("-fopenmp",), ())
 COMPILING_S = 120
+UNFINISHED = "unfinished-"
+ABANDONED_S = 3600
+"""After so long a folder in which something was compiled is one whose process was killed."""
 WRITABLE_BY_OTHERS = 0o022
 
 
@@ -141,7 +146,8 @@ def _fingerprint(compiler: str, source: str) -> str:
 
 def _compile(compiler: str, source: str, folder: Path, stem: str) -> Path:
     """Return the file that is compiled, under another name before it is whole; with OpenMP if there is."""
-    with tempfile.TemporaryDirectory(dir=folder) as name:
+    _clear(folder)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as name:
         written, made = Path(name) / "source.c", Path(name) / "made.so"
         written.write_text(source, encoding="utf-8")
         for threads, cpu in itertools.product(_ways_to_threads(), CPUS):
@@ -151,6 +157,14 @@ def _compile(compiler: str, source: str, folder: Path, stem: str) -> Path:
                 made.chmod(0o700)
                 return made.replace(folder / f"{stem}-{_hash(made.read_bytes())}.so")
         raise OSError(f"{compiler} cannot compile {stem}")
+
+
+def _clear(folder: Path) -> None:
+    """Remove what processes that were killed while they compiled left behind."""
+    for left in folder.glob(f"{UNFINISHED}*"):
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            if time.time() - left.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _ways_to_threads() -> list[tuple[str, ...]]:
