@@ -49,7 +49,7 @@ def digest(model, optimizer):
 
 
 @pytest.mark.parametrize("clip", [1e9, 0.5])
-def test_steps_are_those_of_a_loop_written_with_torch_alone(clip, monkeypatch):
+def test_steps_are_those_of_a_loop_written_with_torch_alone(clip, monkeypatch, torchs_muon):
     monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)  # torch's Muon stays in float32, like ours here
     settings = (f"optim.clip={clip}", "optim.weight_decay=0.1")
     (model, optimizer), (twin, _) = make(*settings), make(*settings)
@@ -57,7 +57,7 @@ def test_steps_are_those_of_a_loop_written_with_torch_alone(clip, monkeypatch):
     params = dict(twin.named_parameters())
     matrices = [p for n, p in params.items() if ".layers." in n and p.ndim == 2]
     rest = [p for p in params.values() if not any(p is m for m in matrices)]
-    muon = torch.optim.Muon(matrices, lr=config.muon_lr, weight_decay=0.1, momentum=config.momentum)
+    muon = torchs_muon(matrices, lr=config.muon_lr, weight_decay=0.1, momentum=config.momentum)
     adamw = torch.optim.AdamW(
         [{"params": [p for p in rest if p.ndim >= 2], "weight_decay": 0.1},
          {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0}],
