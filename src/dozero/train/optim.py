@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dozero.model.cost import MUON_ROUNDS, ROWS_WORTH_HALVING, rows_wait
+from dozero.model.cost import MUON_ROUNDS, ROWS_WORTH_HALVING
 from dozero.settings import OptimConfig
 from dozero.train.kernels import Kernels
 
@@ -86,7 +86,8 @@ def orthogonalize(g: Float[Tensor, "N rows cols"], kernels: Kernels | None = Non
     x = g if wide else g.mT.contiguous()
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)  # what is squared twice would leave the range of floats
     rows, cols = x.shape[-2:]
-    if rows_wait(rows, cols, x.element_size()):
+    # What `rows_wait` of model/cost.py foretells.
+    if cols >= 2 * rows and rows >= ROWS_WORTH_HALVING and x.element_size() > 2:
         x = _all_rounds(x)
     else:
         for i in range(MUON_ROUNDS):  # the sum inside the product
