@@ -110,6 +110,19 @@ def test_the_coefficients_are_those_of_torch():
     assert NEWTON_SCHULZ == (_muon.DEFAULT_A, _muon.DEFAULT_B, _muon.DEFAULT_C)
 
 
+@pytest.mark.parametrize("shape", [(16, 48), (64, 200), (128, 352)])
+def test_fewer_rounds_level_singular_values_as_those_of_torch_do(shape, monkeypatch):
+    from torch.optim import _muon
+
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+    g, told = random(*shape), (NEWTON_SCHULZ, _muon.DEFAULT_NS_STEPS, 1e-7)
+    theirs = torch.linalg.svdvals(_muon._zeropower_via_newtonschulz(g, *told))
+    ours = torch.linalg.svdvals(orthogonalize(g[None])[0])
+    assert MUON_ROUNDS < _muon.DEFAULT_NS_STEPS
+    assert ours.min() > 0.95 * theirs.min()
+    assert ours.max() < 1.05 * theirs.max()
+
+
 @given(scale=st.floats(1e-3, 1e3), rows=st.integers(1, 9), cols=st.integers(1, 9))
 def test_the_size_of_a_gradient_does_not_count(scale, rows, cols):
     g = random(1, rows, cols, seed=rows * 10 + cols)

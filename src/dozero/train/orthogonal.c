@@ -104,19 +104,24 @@ INLINE void give_block(uint16_t *to, const float *block, int64_t rows, int64_t c
             store_some(to, (i * EDGE + r) * columns + j * EDGE + c, load(block, r * EDGE + c, 0), columns - j * EDGE - c, 1);
 }
 
+/* The sum of the squares of a block. */
+INLINE float squares_of(const uint16_t *block) {
+    floats squares = {0};
+    for (int k = 0; k < BLOCK; k += WIDE) {
+        const floats value = load(block, k, 1);
+        squares += value * value;
+    }
+    return sum_of(squares);
+}
+
 /* Block (i, j) of x from its place in a matrix that may be tall; returns the sum of squares. */
 INLINE float fetch(uint16_t *x, const uint16_t *from, const Orthogonal *o, int64_t i, int64_t j) {
     float block[BLOCK], turned[BLOCK];
     const int tall = o->rows > o->columns;
-    floats squares = {0};
     take_block(block, from, o->rows, o->columns, tall ? j : i, tall ? i : j);
     if (tall) turn_block(turned, block);
-    for (int k = 0; k < BLOCK; k += WIDE) {
-        const floats value = load(tall ? turned : block, k, 0);
-        store(x, k, value, 1);
-        squares += value * value;
-    }
-    return sum_of(squares);
+    for (int k = 0; k < BLOCK; k += WIDE) store(x, k, load(tall ? turned : block, k, 0), 1);
+    return squares_of(x);
 }
 
 INLINE void deliver(uint16_t *to, const uint16_t *x, const Orthogonal *o, int64_t i, int64_t j) {
@@ -131,16 +136,6 @@ INLINE void deliver(uint16_t *to, const uint16_t *x, const Orthogonal *o, int64_
 int64_t orthogonal_room(const Orthogonal *o) {
     const int64_t R = short_side(o), C = long_side(o);
     return o->N * (R * C + 2 * R * R) * BLOCK * 2 + filled_up(o->N * (R * C + 2) * 4, 64) + o->threads * C * BLOCK * 2;
-}
-
-/* `squares` of a block of numbers. */
-INLINE float squares_of(const uint16_t *block) {
-    floats squares = {0};
-    for (int k = 0; k < BLOCK; k += WIDE) {
-        const floats value = load(block, k, 1);
-        squares += value * value;
-    }
-    return sum_of(squares);
 }
 
 /* The norm of a matrix of `count` blocks, from the squares of each. */
