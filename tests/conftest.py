@@ -7,14 +7,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import types
 from pathlib import Path
 
-import beartype
 import hypothesis
 import jaxtyping
 import pytest
-from beartype.roar import BeartypeDecorHintPep673Exception
+from type_checks import check_shapes_and_types_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PINNED_ENVIRONMENT = {
@@ -44,23 +42,6 @@ def pin_environment():
     os.environ.update(PINNED_ENVIRONMENT)
     for name in REMOVED_ENVIRONMENT:
         os.environ.pop(name, None)
-
-
-def check_types(function):
-    """beartype, except that an int is a float (PEP 484) and that a signature with typing.Self goes unchecked: the hook
-    shows it methods one by one, without their class.
-    """
-    try:
-        return beartype.beartype(function, conf=beartype.BeartypeConf(is_pep484_tower=True))
-    except BeartypeDecorHintPep673Exception:
-        return function
-
-
-def check_shapes_and_types_of(package):
-    checks = types.ModuleType("type_checks_of_tests")  # the hook wants its checker by the name of a module
-    checks.check_types = check_types
-    sys.modules[checks.__name__] = checks
-    jaxtyping.install_import_hook(package, f"{checks.__name__}.check_types")
 
 
 # Both must happen before dozero, torch or rich is imported, hence here and not in a fixture.

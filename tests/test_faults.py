@@ -303,7 +303,8 @@ def test_full_disk_is_told_in_one_line_and_then_the_run_goes_on(start, small_dis
 
 
 def test_second_process_is_refused_by_name_and_takes_over_when_the_first_is_killed(start, tmp_path):
-    tiny_workspace(tmp_path, "train.steps=1000000", "train.save_every=20")
+    # So long a run would be compiled, if that were left to it.
+    tiny_workspace(tmp_path, "train.steps=1000000", "train.save_every=20", "train.compile=off")
     first = start(tmp_path, "--json")
     saved = next(event["step"] for event in events_of(first) if event["event"] == "Saved")
     second = start(tmp_path)
