@@ -49,6 +49,13 @@ def halve(a: Float[Tensor, "B T"]) -> Float[Tensor, "B T"]:
     return a[::2]
 
 
+def scaler(n: int) -> Callable[[Tensor], Tensor]:
+    def scale(a: Float[Tensor, "T"]) -> Float[Tensor, "T"]:
+        return n * a
+
+    return scale
+
+
 def adder(n: int) -> Callable[[int], int]:
     def add(m: int) -> int:
         return n + m
@@ -98,11 +105,20 @@ def test_wrong_shapes_are_refused(checked):
             wrong()
 
 
-def test_functions_inside_others_are_checked_the_first_times(checked):
+def test_functions_inside_others_are_checked_each_time(checked):
     adders = [checked.adder(n) for n in range(2 * ALIKE)]
     assert [add(1) for add in adders] == list(range(1, 2 * ALIKE + 1)), "each its own, not one for all"
-    with pytest.raises(WRONG):
-        adders[0]("1")
+    for add in adders:
+        with pytest.raises(WRONG):
+            add("1")
+
+
+def test_functions_inside_others_that_tell_shapes_are_checked_the_first_times(checked):
+    scalers = [checked.scaler(n) for n in range(2 * ALIKE)]
+    assert [int(scale(torch.ones(1))) for scale in scalers] == list(range(2 * ALIKE))
+    for scale in scalers[:ALIKE]:
+        with pytest.raises(WRONG):
+            scale(torch.ones(1, 1))
 
 
 @pytest.mark.usefixtures("shapes_unchecked")

@@ -271,7 +271,7 @@ class EvalConfig(Config):
     """What is measured while training, and assumed in its report."""
 
     heldout_docs: int = Field(default=1000, ge=1)
-    """Held-out documents scored at each eval_every; the end of a run scores all."""
+    """Held-out documents scored at each eval_every, spread evenly over all; the end of a run scores all."""
     watts: float = Field(default=30.0, gt=0)
     """Power that the machine is assumed to draw while it trains, for the estimate of energy in the report."""
 

@@ -75,14 +75,19 @@ def test_no_two_rows_would_fit_in_one(lengths, T):
 
 
 @given(lengths=LENGTHS, T=WIDTHS, documents=st.integers(1, 80))
-def test_the_first_documents_are_packed_as_if_there_were_no_others(lengths, T, documents):
-    few, alone = pack_rows(stream_of(lengths), T, documents), pack_rows(stream_of(lengths[:documents]), T)
+def test_some_documents_spread_over_all_are_packed_as_if_there_were_no_others(lengths, T, documents):
+    count, bounds = min(documents, len(lengths)), np.append(0, np.cumsum(lengths))
+    chosen = [i * len(lengths) // count for i in range(count)]
+    few, alone = pack_rows(stream_of(lengths), T, documents), pack_rows(stream_of([lengths[i] for i in chosen]), T)
     every = np.arange(len(alone))
     assert len(few) == len(alone)
-    for ours, theirs in zip(
-        vars(gather_batch(few, every)).values(), vars(gather_batch(alone, every)).values(), strict=True
-    ):
-        assert ours == theirs if isinstance(ours, int) else torch.equal(ours, theirs)
+    ours, theirs = gather_batch(few, every), gather_batch(alone, every)
+    held, as_numbered = theirs.targets != IGNORE, np.concatenate([np.arange(*bounds[i : i + 2]) for i in chosen])
+    assert torch.equal(ours.targets != IGNORE, held)
+    assert torch.equal(ours.segments, theirs.segments)
+    assert ours.target_tokens == theirs.target_tokens
+    assert ours.ids[held].tolist() == as_numbered[theirs.ids[held].numpy()].tolist()
+    assert torch.equal(ours.targets[held], ours.ids[held] + 1)
 
 
 @given(lengths=LENGTHS, T=WIDTHS, at_once=st.integers(1, 20))

@@ -11,6 +11,7 @@ from beartype.roar import BeartypeDecorHintPep673Exception
 
 ALIKE = 20
 made = collections.Counter()
+checkers = {}
 
 
 def check_types(function):
@@ -27,13 +28,17 @@ _check_shapes = jaxtyping.jaxtyped(typechecker=check_types)
 
 
 def check_shapes_and_types(*, typechecker):
-    """What jaxtyping's hook puts on each function, at a tenth of the price: where no shape is told, types alone are checked;
-    and a function inside another, made anew with each call of that (milliseconds each time), only the first times.
+    """What jaxtyping's hook puts on each function, at a tenth of the price: where no shape is told, types alone are checked.
+
+    A function inside another is made anew with each call of that, and a checker of its own takes milliseconds: they share
+    one, or, where shapes are told, only the first of them are checked.
     """
 
     def decorate(function):
         if not isinstance(function, types.FunctionType):
             return _check_shapes(function)
+        if function.__code__ in checkers:
+            return _check_types_unless_traced(function)
         made[function.__code__] += 1
         if made[function.__code__] > ALIKE:
             return function
@@ -55,13 +60,27 @@ def _tells_shape(hint):
 
 def _check_types_unless_traced(function):
     """As jaxtyping's wrapper does: where shapes go unchecked, so do types."""
-    checked = check_types(function)
+    checked = _check_likewise(function)
 
     @functools.wraps(function)
     def call(*args, **kwargs):
         return (function if jaxtyping.config.jaxtyping_disable else checked)(*args, **kwargs)
 
     return call
+
+
+def _check_likewise(function):
+    """What checks a function as it does the first of its code: beartype hands the function to its wrapper by a default."""
+    if function.__code__ not in checkers:
+        checkers[function.__code__] = check_types(function)
+    first = checkers[function.__code__]
+    if "__beartype_func" not in (first.__kwdefaults__ or {}):
+        return function  # no hints
+    checked = types.FunctionType(
+        first.__code__, first.__globals__, function.__name__, first.__defaults__, first.__closure__
+    )
+    checked.__kwdefaults__ = first.__kwdefaults__ | {"__beartype_func": function}
+    return checked
 
 
 def check_shapes_and_types_of(package):

@@ -55,7 +55,7 @@ class Rows:
 
 
 def pack_rows(stream: TokenStream, T: int, documents: int | None = None) -> Rows:
-    """Pack the documents, or about so many, the first of each collection, into rows of T tokens.
+    """Pack the documents, or about so many, spread evenly over each collection, into rows of T tokens.
 
     None that fits is cut; longer ones are cut into pieces of T, of which only the first begins with END, so that END
     always means a beginning. Each piece goes to the fullest open row with room for it (best fit). Collections that
@@ -67,8 +67,8 @@ def pack_rows(stream: TokenStream, T: int, documents: int | None = None) -> Rows
     groups = _groups(stream.collections)
     for group in groups:
         open_rows = OpenRows(T)
-        for begin, end in _ranges(stream, group, documents):
-            pieces.append(_cut(stream, begin, end, T))
+        for chosen in _portions(stream, group, documents):
+            pieces.append(_cut(stream, chosen, T))
             rows.append(np.array(open_rows.place(pieces[-1][1].tolist()), dtype=np.int32) + np.int32(sum(sizes)))
         sizes.append(open_rows.count)
     row = np.concatenate(rows)
@@ -88,26 +88,30 @@ def _groups(collections: tuple[Collection, ...]) -> list[range]:
     return [range(i, i + 1) for i, c in enumerate(collections) if c.documents]
 
 
-def _ranges(stream: TokenStream, group: range, documents: int | None) -> Iterator[tuple[int, int]]:
-    """Yield the documents of a group from and to, in portions."""
+def _portions(stream: TokenStream, group: range, documents: int | None) -> Iterator[NDArray[np.int64]]:
+    """Yield the numbers of the documents of a group that are packed, in portions.
+
+    A part of them is spread evenly: collections may be sorted, as words are by how usual they are.
+    """
     bounds = np.append(0, np.cumsum([c.documents for c in stream.collections]))
     for i in group:
         begin, end = bounds[i : i + 2].tolist()
-        if documents is not None:  # of each collection its share
-            end = min(end, begin - (-documents * (end - begin) // stream.documents))
-        for at in range(begin, end, DOCUMENTS_AT_ONCE):
-            yield at, min(at + DOCUMENTS_AT_ONCE, end)
+        held = end - begin
+        count = held if documents is None else min(held, -(-documents * held // stream.documents))
+        for at in range(0, count, DOCUMENTS_AT_ONCE):
+            yield begin + np.arange(at, min(at + DOCUMENTS_AT_ONCE, count)) * held // count
 
 
-def _cut(stream: TokenStream, begin: int, end: int, T: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def _cut(stream: TokenStream, chosen: NDArray[np.int64], T: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return start and length of the pieces of some documents."""
-    starts = np.asarray(stream.starts[begin : end + 1])
-    bounds = starts if end < stream.documents else np.append(starts, stream.tokens)
-    lengths = np.diff(bounds)
+    starts = np.asarray(stream.starts[chosen])
+    last = stream.documents - 1
+    ends = np.where(chosen == last, stream.tokens, stream.starts[np.minimum(chosen + 1, last)])
+    lengths = ends - starts
     count = -(-lengths // T)
     offset = (np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)) * T
     piece_length = np.minimum(np.repeat(lengths, count) - offset, T)
-    return np.repeat(bounds[:-1], count) + offset, piece_length.astype(np.int32)
+    return np.repeat(starts, count) + offset, piece_length.astype(np.int32)
 
 
 class OpenRows:
