@@ -76,7 +76,8 @@ def speed(quick: bool) -> Iterator[Claim]:
     from tokenizers import Tokenizer as LibraryTokenizer
 
     from dozero.artifact import Manifest
-    from dozero.tokenizer.tokenizer import save_tokenizer, train_bpe_tokenizer
+    from dozero.tokenizer.files import save_tokenizer
+    from dozero.tokenizer.tokenizer import train_bpe_tokenizer
 
     texts = lines(quick)
     ours = train_bpe_tokenizer(texts, SPECIALS + 256 + MERGES)

@@ -169,7 +169,8 @@ def write_shape(shape: Shape, folder: Path) -> float:
 
 def peak_flops() -> float:
     """Return the operations a second of the fastest product in the dtype that we train in."""
-    from dozero.device import measure_peak, pick_device
+    from dozero.device import pick_device
+    from dozero.measure import measure_peak
 
     device = pick_device()
     names = ["bfloat16"] if "bfloat16" in str(device.dtype) else ["float32", "float32_onednn"]

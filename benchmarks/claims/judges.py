@@ -43,7 +43,7 @@ def write_texts(workspace: Path, tasks: Path, count: int) -> Path:
     """Write the task of predicting some held-out stories, two in one so that some outgrow the context."""
     from dozero.dataset.shards import open_dataset
     from dozero.eval.exams import heldout_task
-    from dozero.tokenizer.tokenizer import open_tokenizer
+    from dozero.tokenizer.files import open_tokenizer
 
     tokenizer, _ = open_tokenizer(workspace / "work" / "tokenizer")
     heldout = heldout_task(open_dataset(workspace / "work" / "dataset"), tokenizer, count)

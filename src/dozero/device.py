@@ -1,7 +1,7 @@
-"""Where the arithmetic runs: device, dtype, threads, rank and seed as plain values; the measured peak of this machine.
+"""Where the arithmetic runs: device, dtype, threads, rank and seed as plain values.
 
 Importing this module changes nothing. `pick_device` and the functions beside it only look; `apply_device` is the one place
-where global state is set, and only entry points call it; `measure_peak` puts back what it changes.
+where global state is set, and only entry points call it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import functools
 import hashlib
-import math
 import os
 import re
 import statistics
@@ -145,7 +144,7 @@ def _bfloat16_is_faster(budget_s: float = 0.05) -> bool:
     seconds = []
     for dtype in (torch.float32, torch.bfloat16):
         a = torch.ones(256, 256, dtype=dtype)
-        seconds.append(statistics.median(_times_s(functools.partial(torch.mm, a, a), budget_s / 2)))
+        seconds.append(statistics.median(time_calls(functools.partial(torch.mm, a, a), budget_s / 2)))
     return seconds[0] >= WORTHWHILE_GAIN * seconds[1]
 
 
@@ -174,9 +173,9 @@ def _float32_precision() -> str:
     figures (https://docs.pytorch.org/docs/stable/notes/mkldnn.html). Hence the test with two products, a few milliseconds.
     Who wants rounding asks for bfloat16; float32 has to mean float32, and the answer must not depend on timing.
     """
-    with _settings_restored():
+    with settings_restored():
         torch.set_float32_matmul_precision("medium")
-        errors = (_matmul_error(torch.float32, size) for size in (64, 512))
+        errors = (matmul_error(torch.float32, size) for size in (64, 512))
         return "medium" if max(errors) < FLOAT32_ERROR else "highest"
 
 
@@ -202,63 +201,8 @@ def generator(seed: int, *stream: int) -> torch.Generator:
     return torch.Generator(device="cpu").manual_seed(int.from_bytes(digest, "little"))
 
 
-@dataclass(frozen=True)
-class MatmulSpeed:
-    """The speed of one way to multiply two size x size matrices.
-
-    `name` is the dtype, or "float32_onednn" for float32 by the route that `apply_device` takes. `relative_error` is
-    |product - exact| / |exact| in the Frobenius norm, against float64, with the rounding of the factors included.
-    """
-
-    name: str
-    threads: int
-    size: int
-    gflops: float
-    relative_error: float
-
-
-@dataclass(frozen=True)
-class MachinePeak:
-    """What this machine reached just now. `copy_gb_s` (1e9 bytes/s) counts a byte twice: once read, once written."""
-
-    type: str
-    threads: int
-    matmuls: tuple[MatmulSpeed, ...]
-    copy_gb_s: float
-    copy_bytes: int
-
-    def gflops(self, name: str, threads: int | None = None) -> float:
-        """Return the speed of one way to multiply, 0.0 if it was not measured; threads None means all."""
-        wanted = (name, self.threads if threads is None else threads)
-        return max((speed.gflops for speed in self.matmuls if (speed.name, speed.threads) == wanted), default=0.0)
-
-    def on_all_threads(self) -> tuple[MatmulSpeed, ...]:
-        """Return the speeds without those measured on one thread for comparison."""
-        return tuple(speed for speed in self.matmuls if speed.threads == self.threads)
-
-
-def measure_peak(device: Device, seconds: float = 2.0) -> MachinePeak:
-    """Return medians over repeated products and copies, all within about `seconds`.
-
-    On a CPU: float32 as it comes, float32 through oneDNN, bfloat16, and the device's dtype on one thread. A program
-    running beside it slows what is measured, as it would slow a training run.
-    """
-    onednn = device.type == "cpu" and torch.backends.mkldnn.is_available()
-    names = ["float32", *(["float32_onednn"] if onednn else []), "bfloat16"]
-    ways = [(name, device.threads) for name in names]
-    if device.type == "cpu" and device.threads > 1:
-        chosen = "bfloat16" if device.dtype == torch.bfloat16 else names[-2]
-        ways.append((chosen, 1))
-    budget_s = 0.9 * seconds / (len(ways) + 1)
-    with _settings_restored():
-        speeds = tuple(_matmul_speed(name, threads, device.type, budget_s) for name, threads in ways)
-        torch.set_num_threads(device.threads)
-        copy_gb_s, copy_bytes = _copy_speed(device.type, budget_s)
-    return MachinePeak(device.type, device.threads, speeds, copy_gb_s, copy_bytes)
-
-
 @contextlib.contextmanager
-def _settings_restored() -> Iterator[None]:
+def settings_restored() -> Iterator[None]:
     """Put back the threads and the float32 precision as they were."""
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     try:
@@ -268,28 +212,7 @@ def _settings_restored() -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
 
 
-def _matmul_speed(name: str, threads: int, kind: str, budget_s: float) -> MatmulSpeed:
-    """Return the speed of the largest product of which a handful fit the budget: small ones measure the overhead."""
-    torch.set_float32_matmul_precision("medium" if name == "float32_onednn" else "highest")
-    dtype = torch.bfloat16 if name == "bfloat16" else torch.float32
-    ends = time.perf_counter() + budget_s
-    torch.set_num_threads(1)  # threads that wait for one another on a busy machine would spoil the estimate
-    probe_s = min(_times_s(_multiplication(256, dtype, kind), 0.005, kind))
-    torch.set_num_threads(threads)
-    sizes = (512, 1024, 2048) if kind == "cpu" else (512, 1024, 2048, 4096, 8192)
-    size = max((n for n in sizes if 5 * probe_s * (n / 256) ** 3 / threads < budget_s), default=256)
-    error = _matmul_error(dtype, min(size, 512), kind)
-    times_s = _times_s(_multiplication(size, dtype, kind), ends - time.perf_counter(), kind)
-    return MatmulSpeed(name, threads, size, 2 * size**3 / statistics.median(times_s) / 1e9, error)
-
-
-def _multiplication(size: int, dtype: torch.dtype, kind: str) -> Callable[[], object]:
-    """Return a call that multiplies two size x size matrices into memory that is there already."""
-    a = torch.rand(size, size, device=kind).to(dtype)
-    return functools.partial(torch.mm, a, a, out=torch.empty_like(a))
-
-
-def _matmul_error(dtype: torch.dtype, size: int, kind: str = "cpu") -> float:
+def matmul_error(dtype: torch.dtype, size: int, kind: str = "cpu") -> float:
     """Return the relative error of a product of normally distributed matrices against float64."""
     a, b = torch.randn(2, size, size, generator=generator(0, size))
     product = (a.to(kind, dtype) @ b.to(kind, dtype)).to("cpu", torch.float64)
@@ -297,16 +220,7 @@ def _matmul_error(dtype: torch.dtype, size: int, kind: str = "cpu") -> float:
     return float((product - exact).norm() / exact.norm())
 
 
-def _copy_speed(kind: str, budget_s: float) -> tuple[float, int]:
-    """Return (GB/s, bytes of one copy); 128 MiB is more than the caches of most machines hold."""
-    ends = time.perf_counter() + budget_s
-    source = torch.ones(32 << 20, dtype=torch.float32, device=kind)
-    target = torch.empty_like(source)
-    times_s = _times_s(lambda: target.copy_(source), ends - time.perf_counter(), kind)
-    return 2 * source.nbytes / statistics.median(times_s) / 1e9, source.nbytes
-
-
-def _times_s(run: Callable[[], object], budget_s: float, kind: str = "cpu") -> list[float]:
+def time_calls(run: Callable[[], object], budget_s: float, kind: str = "cpu") -> list[float]:
     """Return the times of a call in seconds, at least one, as many as the budget allows, after one that warms up."""
     wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(kind, int)
     run()
@@ -318,38 +232,3 @@ def _times_s(run: Callable[[], object], budget_s: float, kind: str = "cpu") -> l
         wait()
         times_s.append(time.perf_counter() - started)
     return times_s
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """The dtype and threads to use on this machine, each with its reason by language ("pt", "en")."""
-
-    dtype: str
-    threads: int
-    dtype_reason: dict[str, str]
-    threads_reason: dict[str, str]
-
-
-def recommend(peak: MachinePeak) -> Recommendation:
-    """Return what the measurement speaks for: bfloat16, and all threads, only if 20% faster than the plainer choice."""
-    exact = [speed.gflops for speed in peak.on_all_threads() if speed.relative_error < FLOAT32_ERROR]
-    float32 = max(exact, default=peak.gflops("float32"))
-    bfloat16 = peak.gflops("bfloat16")
-    one = next((speed for speed in peak.matmuls if speed.threads == 1 < peak.threads), None)
-    gain = peak.gflops(one.name) / one.gflops if one else math.inf
-    takes_bfloat16 = bfloat16 >= WORTHWHILE_GAIN * float32 and peak.type != "mps"
-    times = bfloat16 / float32
-    return Recommendation(
-        dtype="bfloat16" if takes_bfloat16 else "float32",
-        threads=peak.threads if gain >= WORTHWHILE_GAIN else 1,
-        dtype_reason={
-            "pt": f"bfloat16 multiplica {times:.1f} vezes mais rápido, com menos dígitos".replace(".", ","),
-            "en": f"bfloat16 multiplies {times:.1f} times as fast, with fewer digits",
-        },
-        threads_reason={
-            "pt": f"{peak.threads} threads: {gain:.1f} vezes uma".replace(".", ",")
-            if one
-            else "só uma contagem medida",
-            "en": f"{peak.threads} threads: {gain:.1f} times one" if one else "only one count measured",
-        },
-    )

@@ -22,7 +22,7 @@ from dozero.generate.language_model import LanguageModel
 from dozero.pipeline.report import describe
 from dozero.pipeline.stages import Workspace, prepared, run_stages
 from dozero.testing import WORDS, tiny_workspace
-from dozero.tokenizer.tokenizer import open_tokenizer
+from dozero.tokenizer.files import open_tokenizer
 from dozero.train.card import CARD
 from dozero.train.report import write_run_report
 

@@ -285,7 +285,7 @@ def test_a_model_that_is_damaged(command, shelf):
 HOLD = """
 import sys
 from pathlib import Path
-from dozero.artifact import lock
+from dozero.durable import lock
 
 with lock(Path(sys.argv[1])):
     print("held", flush=True)

@@ -9,7 +9,7 @@ from dozero.artifact import Manifest
 from dozero.cli.main import app
 from dozero.corpus.stories import write_stories
 from dozero.settings import DataConfig
-from dozero.tokenizer.tokenizer import open_tokenizer
+from dozero.tokenizer.files import open_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,11 @@ import jaxtyping
 import pytest
 import wordfreq
 
-from dozero.artifact import open_artifact, sha256_of
+from dozero.artifact import open_artifact
 from dozero.corpus.build import WORD_SETTINGS, build_corpus, corpus_inputs, corpus_settings, known_words
 from dozero.corpus.store import open_corpus
 from dozero.corpus.words import USER_LICENCE, WORD_LICENCE
+from dozero.durable import sha256_of
 from dozero.errors import ArtifactError, DataError
 from dozero.settings import CurateConfig, DataConfig
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from dozero.corpus.curate import DUPLICATE
 from dozero.corpus.decontaminate import CONTAMINATED
 from dozero.corpus.judge import EMPTY, FORGOTTEN, PERSONAL
 from dozero.corpus.reasons import OTHER_REASONS, reason_in
 from dozero.corpus.rules import REASONS
+from dozero.corpus.settle import DUPLICATE
 
 ALL = [*REASONS, *OTHER_REASONS]
 

@@ -18,14 +18,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dozero.artifact import Manifest, write_artifact, write_json
+from dozero.artifact import Manifest, write_artifact
 from dozero.corpus.document import Document
 from dozero.corpus.store import Corpus, Stored, write_rows
 from dozero.dataset.shards import build_dataset, dataset_settings, open_dataset, pack_corpus
 from dozero.dataset.split import is_heldout
+from dozero.durable import write_json
 from dozero.errors import ArtifactError, DataError
 from dozero.testing import WORDS, tiny_corpus, tiny_dataset
-from dozero.tokenizer.tokenizer import END_ID, save_tokenizer, train_bpe_tokenizer, train_char_tokenizer
+from dozero.tokenizer.files import save_tokenizer
+from dozero.tokenizer.tokenizer import END_ID, train_bpe_tokenizer, train_char_tokenizer
 
 SOURCE = Path(__file__).resolve().parent.parent.parent / "src"
 FILES = ("train-00000.bin", "train.starts.bin", "heldout-00000.bin", "heldout.starts.bin", "index.json")
@@ -205,7 +207,7 @@ import json, os, signal, sys, traceback
 from pathlib import Path
 from dozero.corpus.store import open_corpus
 from dozero.dataset.shards import pack_corpus
-from dozero.tokenizer.tokenizer import open_tokenizer
+from dozero.tokenizer.files import open_tokenizer
 
 folder = Path(sys.argv[1])
 corpus, (tokenizer, _) = open_corpus(folder / "corpus"), open_tokenizer(folder / "tokenizer")

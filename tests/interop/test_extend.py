@@ -10,7 +10,8 @@ from dozero.errors import DataError
 from dozero.generate.language_model import LanguageModel
 from dozero.interop.extend import add_tokens, with_mean_rows
 from dozero.interop.import_model import import_model
-from dozero.tokenizer.tokenizer import END_ID, END_OF_TEXT, read_tokenizer_json, write_tokenizer_files
+from dozero.tokenizer.files import read_tokenizer_json, write_tokenizer_files
+from dozero.tokenizer.tokenizer import END_ID, END_OF_TEXT
 
 
 @pytest.mark.parametrize("tied", [True, False])

@@ -12,8 +12,9 @@ from dozero.interop.gguf_export import write_gguf
 from dozero.interop.gguf_words import SPLITS, metadata_of, tokenizer_of, words_in, words_of
 from dozero.model.transformer import Transformer
 from dozero.settings import ModelConfig
+from dozero.tokenizer.files import of_parts
 from dozero.tokenizer.imported import read_parts, take_parts
-from dozero.tokenizer.tokenizer import of_parts, tree_of
+from dozero.tokenizer.tokenizer import tree_of
 
 WHERE = Path("t.gguf")
 RULES = {

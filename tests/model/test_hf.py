@@ -14,7 +14,8 @@ from dozero.errors import ModelMismatch
 from dozero.model.hf import hf_config, load_weights, read_hf_config, read_model, save_weights, write_model_files
 from dozero.model.transformer import Transformer
 from dozero.settings import ModelConfig
-from dozero.tokenizer.tokenizer import END_ID, END_OF_TEXT, train_char_tokenizer, write_tokenizer_files
+from dozero.tokenizer.files import write_tokenizer_files
+from dozero.tokenizer.tokenizer import END_ID, END_OF_TEXT, train_char_tokenizer
 
 TOKENIZER = train_char_tokenizer(["coração", "mãe", "日本", "ёж"])
 V = TOKENIZER.vocab_size

@@ -11,7 +11,7 @@ from dozero.device import Device
 from dozero.pipeline.stages import Workspace, prepared, run_stages
 from dozero.pipeline.surroundings import Surroundings, look_around, training_documents
 from dozero.testing import WORDS, tiny_workspace
-from dozero.tokenizer.tokenizer import open_tokenizer
+from dozero.tokenizer.files import open_tokenizer
 
 
 @pytest.fixture

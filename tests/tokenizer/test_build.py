@@ -7,7 +7,8 @@ from dozero.settings import TokenizerConfig
 from dozero.stories.tell import tell
 from dozero.testing import tiny_corpus
 from dozero.tokenizer.build import build_tokenizer
-from dozero.tokenizer.tokenizer import open_tokenizer, train_bpe_tokenizer
+from dozero.tokenizer.files import open_tokenizer
+from dozero.tokenizer.tokenizer import train_bpe_tokenizer
 
 WORDS = ("coração", "mãe", "日本", "casa")
 

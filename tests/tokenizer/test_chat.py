@@ -7,7 +7,8 @@ from transformers import AutoTokenizer
 
 from dozero.errors import DataError
 from dozero.tokenizer.chat import render_chat
-from dozero.tokenizer.tokenizer import Tokenizer, train_bpe_tokenizer, write_tokenizer_files
+from dozero.tokenizer.files import write_tokenizer_files
+from dozero.tokenizer.tokenizer import Tokenizer, train_bpe_tokenizer
 
 TEMPLATES = {
     "chatml": "{% for m in messages %}{{'<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n'}}{% endfor %}"

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from dozero.errors import DataError, ModelMismatch
 from dozero.tokenizer.compare import measure_vocabulary, of_tokenizer, open_vocabulary
-from dozero.tokenizer.tokenizer import bpe_tokenizer, train_bpe_tokenizer, train_char_tokenizer, write_tokenizer_files
+from dozero.tokenizer.files import write_tokenizer_files
+from dozero.tokenizer.tokenizer import bpe_tokenizer, train_bpe_tokenizer, train_char_tokenizer
 
 PORTUGUESE = "o coração da informação não é a ração: são canções e lições, à mão, em português.\n" * 3
 ENGLISH = "the heart of the matter is not a portion of these songs and lessons in the english hand.\n" * 3

@@ -13,8 +13,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from dozero.errors import ModelMismatch
 from dozero.stories.tell import tell
 from dozero.tokenizer.bpe import PATTERN
+from dozero.tokenizer.files import of_parts, read_tokenizer_json, write_tokenizer_files
 from dozero.tokenizer.imported import MOST_UNUSED, is_imported, is_unused, read_parts, take_parts, with_added
-from dozero.tokenizer.tokenizer import of_parts, read_tokenizer_json, write_tokenizer_files
 
 STORIES = [tell(lang, 2, n) for lang in ("pt", "en") for n in range(60)]
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tokenizers import normalizers
 
 from dozero.errors import ModelMismatch
+from dozero.tokenizer.files import of_parts, read_tokenizer_json, write_tokenizer_files
 from dozero.tokenizer.imported import take_parts
 from dozero.tokenizer.pieces import bytes_of_piece, is_of_pieces, puts_space_first
-from dozero.tokenizer.tokenizer import of_parts, read_tokenizer_json, write_tokenizer_files
 
 SETTINGS = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "add_bos_token": True}
 LETTERS = ["▁", "a", "c", "s", "o", "ã"]

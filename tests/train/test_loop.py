@@ -502,7 +502,7 @@ def test_a_clock_that_jumps_changes_no_bit(data, whole, tmp_path, monkeypatch):
     jumps = itertools.cycle([1.0, -86_400.0, 0.0, 3.2e7, 0.25])
     now = itertools.accumulate(jumps, initial=1e9)
     clock = types.SimpleNamespace(perf_counter=lambda: next(now), time=lambda: next(now), strftime=lambda form: "1970")
-    for module in ("dozero.train.loop", "dozero.artifact"):
+    for module in ("dozero.train.loop", "dozero.artifact", "dozero.durable"):
         monkeypatch.setattr(f"{module}.time", clock)
     finish(CONFIG, data, tmp_path / "run")
     assert bits_of(tmp_path / "run") == whole.bits

@@ -5,7 +5,8 @@ import json
 import pytest
 import torch
 
-from dozero.device import Device, MachinePeak, MatmulSpeed
+from dozero.device import Device
+from dozero.measure import MachinePeak, MatmulSpeed
 from dozero.train import peak as peaks
 from dozero.train.kept import kept_file
 from dozero.train.peak import FILE, WORTH_MEASURING_S, find_peak, keep_peak, known_peak, measure_and_keep

@@ -7,9 +7,10 @@ import sys
 import pytest
 import torch
 
-from dozero.device import Device, MachinePeak, MatmulSpeed
+from dozero.device import Device
 from dozero.errors import ArtifactError
 from dozero.eval.surprise import Surprise
+from dozero.measure import MachinePeak, MatmulSpeed
 from dozero.testing import limit_file_size, tiny_config, tiny_dataset
 from dozero.train.loop import train
 from dozero.train.peak import keep_peak

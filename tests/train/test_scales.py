@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from dozero.device import Device, MachinePeak, MatmulSpeed
+from dozero.device import Device
 from dozero.eval.likelihood import measure_surprise
+from dozero.measure import MachinePeak, MatmulSpeed
 from dozero.model.cost import model_cost
 from dozero.testing import tiny_config, tiny_dataset
 from dozero.train.events import Stepped

@@ -128,7 +128,7 @@ def _known_to(other: Surroundings, around: Surroundings) -> Iterator[str]:
     """Yield the texts that the other model was trained on, where those may be held out from the first."""
     from dozero.artifact import read_manifest
     from dozero.pipeline.surroundings import training_documents
-    from dozero.tokenizer.tokenizer import read_tokenizer_json
+    from dozero.tokenizer.files import read_tokenizer_json
 
     place = other.corpus or other.dataset
     if place is None or other.dataset is None or other.dataset == around.dataset or other.run is None:

@@ -132,8 +132,8 @@ def _train_and_tell(display: Display, lesson: ModuleType, job: Job, minutes: flo
 
 def _sample_again(display: Display, lesson: ModuleType, job: Job, minutes: float | None) -> None:
     """Other samples at each call: how many were made before is counted in a file of the run."""
-    from dozero.artifact import explain_os_errors
     from dozero.config import load_config
+    from dozero.durable import explain_os_errors
     from dozero.errors import ConfigError
 
     workspace, config = job.workspace, job.config

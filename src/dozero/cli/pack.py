@@ -59,7 +59,7 @@ def pack(
     from dozero.cli.display import Display
     from dozero.corpus.store import open_corpus
     from dozero.errors import ConfigError
-    from dozero.tokenizer.tokenizer import open_tokenizer
+    from dozero.tokenizer.files import open_tokenizer
 
     if not 0 < heldout_percent < 100:
         raise ConfigError("must be more than 0 and less than 100", where="--heldout-percent", got=heldout_percent)

@@ -29,9 +29,9 @@ def reproduce(
     The settings are those in the manifest of its model. The first difference is named, if there is one, and what of
     this machine is not as it was then.
     """
-    from dozero.artifact import explain_os_errors
     from dozero.cli.display import Display
     from dozero.cli.language import narration, pick_language
+    from dozero.durable import explain_os_errors
     from dozero.pipeline.reproduce import check_reproduced, read_record
     from dozero.train.run_facts import find_run
 

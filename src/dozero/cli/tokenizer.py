@@ -244,7 +244,7 @@ def _open_tokenizer(path: Path) -> Tokenizer:
     """Return the tokenizer that a path means: a file, a folder with one, or that of a workspace or run."""
     import shlex
 
-    from dozero.tokenizer.tokenizer import read_tokenizer_json
+    from dozero.tokenizer.files import read_tokenizer_json
 
     file = Path("tokenizer.json")
     for place in (path, path / file, path / "work" / "tokenizer" / file, path / "model" / file):

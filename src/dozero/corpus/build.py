@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dozero.artifact import Manifest, sha256_of, write_artifact, write_json
+from dozero.artifact import Manifest, write_artifact
 from dozero.corpus.events import UnitDone, Unread
 from dozero.corpus.store import WORDS, Corpus, open_corpus
 from dozero.corpus.words import curate_words
+from dozero.durable import sha256_of, write_json
 from dozero.errors import ConfigError, DataError
 from dozero.settings import CurateConfig, DataConfig, ScaleConfig, SourceConfig
 

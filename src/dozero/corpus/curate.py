@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dozero.artifact import LOCK_FILE, Manifest, check_replaceable, explain_os_errors, lock, write_artifact, write_json
+from dozero.artifact import Manifest, check_replaceable, write_artifact
 from dozero.corpus.duplicates import exact_hash, find_duplicates, first_of_equal
 from dozero.corpus.events import UnitDone, Unread
 from dozero.corpus.forgotten import Forgotten, read_forgotten, write_forgotten
@@ -35,12 +35,13 @@ from dozero.corpus.read.reader import read_unit
 from dozero.corpus.read.unit import Unit
 from dozero.corpus.report import Summary, write_report
 from dozero.corpus.rules import make_filters
-from dozero.corpus.store import Corpus, RowWriter, Stored, read_rows
+from dozero.corpus.settle import Settling, file_of, settle_unit
+from dozero.corpus.store import Corpus, RowWriter
+from dozero.durable import LOCK_FILE, explain_os_errors, lock, write_json
 from dozero.errors import ArtifactError, DataError
 from dozero.processes import in_order
 from dozero.settings import CurateConfig, DataConfig, ScaleConfig
 
-DUPLICATE = (None, "exact duplicate", "near duplicate")  # by verdict
 SIGNED_AT_ONCE = 256
 BYTES_PER_UNIT = 16_000_000
 
@@ -182,8 +183,8 @@ def judge_unit(task: Task) -> dict[str, Any]:
     unread: list[list[str]] = []
     counts = {"documents": 0, "kept": 0, "bytes": 0}
     with (
-        RowWriter(_file_of(task.work, "kept", task.number), dropped=False) as kept,
-        RowWriter(_file_of(task.work, "dropped", task.number), dropped=True) as dropped,
+        RowWriter(file_of(task.work, "kept", task.number), dropped=False) as kept,
+        RowWriter(file_of(task.work, "dropped", task.number), dropped=True) as dropped,
     ):
         for item in read_unit(task.unit):
             if isinstance(item, Unreadable):
@@ -273,40 +274,3 @@ def _decide_duplicates(
         if config.exact_duplicates:
             verdict[first_of_equal(np.array(table[0])) != own] = 1
     return np.split(verdict, np.cumsum([result["kept"] for result in results])[:-1])
-
-
-@dataclass(frozen=True)
-class Settling:
-    """A unit on its way into the corpus: where from, where to, and what becomes of each document it kept."""
-
-    number: int
-    work: Path
-    folder: Path
-    verdict: NDArray[np.uint8]
-
-
-def settle_unit(unit: Settling) -> Summary:
-    """Write the documents of a unit that stay and those that go to the corpus folder, and return their summary."""
-    summary = Summary()
-    kept, dropped = (_file_of(unit.work, name, unit.number) for name in ("kept", "dropped"))
-    with (
-        RowWriter(_file_of(unit.folder, "documents", unit.number), dropped=False) as stays,
-        RowWriter(_file_of(unit.folder, "dropped", unit.number), dropped=True) as goes,
-    ):
-        verdicts = iter(unit.verdict.tolist())
-        for row in _rows(kept):
-            judged = row._replace(reason=DUPLICATE[next(verdicts)])
-            (goes if judged.reason else stays).add(judged)
-            summary.add(judged)
-        for row in _rows(dropped):
-            goes.add(row)
-            summary.add(row)
-    return summary
-
-
-def _rows(file: Path) -> Iterator[Stored]:
-    return read_rows(file) if file.exists() else iter(())
-
-
-def _file_of(folder: Path, name: str, number: int) -> Path:
-    return folder / f"{name}-{number:06d}.parquet"

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dozero.artifact import explain_os_errors, lock, sha256_of, write_json
+from dozero.durable import explain_os_errors, lock, sha256_of, write_json
 from dozero.errors import DataError
 
 CHUNK = 1 << 18

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dozero.artifact import write_json
 from dozero.corpus.document import Document
+from dozero.durable import write_json
 from dozero.errors import ArtifactError
 
 FORGOTTEN = "forgotten.json"

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dozero.artifact import explain_os_errors
 from dozero.corpus.reasons import reason_in
+from dozero.durable import explain_os_errors
 from dozero.errors import MissingExtra
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dozero.artifact import Manifest, write_json
+from dozero.artifact import Manifest
 from dozero.corpus.card import CARD_FILES, data_card
 from dozero.corpus.store import Stored
+from dozero.durable import write_json
 
 REPORT = "report.json"
 SAMPLES, SAMPLE_CHARACTERS = 5, 120

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dozero.artifact import Manifest, write_artifact, write_json
+from dozero.artifact import Manifest, write_artifact
 from dozero.corpus.document import Document
 from dozero.corpus.store import Corpus, RowWriter, Stored
+from dozero.durable import write_json
 from dozero.processes import in_order
 from dozero.settings import DataConfig
 from dozero.stories.tell import describe, tell

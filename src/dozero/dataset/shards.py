@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from dozero.artifact import Manifest, lock, open_artifact, read_manifest, write_artifact, write_json
+from dozero.artifact import Manifest, open_artifact, read_manifest, write_artifact
 from dozero.corpus.store import Corpus
 from dozero.dataset.encode import SPLITS, PartJob, encode_parts
 from dozero.dataset.stream import Collection, Ids, TokenStream, id_type
+from dozero.durable import lock, write_json
 from dozero.errors import ArtifactError, DataError
 from dozero.tokenizer.tokenizer import Tokenizer
 

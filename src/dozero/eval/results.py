@@ -9,16 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dozero.artifact import (
-    MANIFEST,
-    Manifest,
-    make_folder,
-    open_artifact,
-    read_manifest,
-    sha256_of,
-    write_artifact,
-    write_json,
-)
+from dozero.artifact import MANIFEST, Manifest, open_artifact, read_manifest, write_artifact
+from dozero.durable import make_folder, sha256_of, write_json
 from dozero.errors import ArtifactError, DozeroError
 from dozero.eval.bootstrap import DRAWS, SEED
 from dozero.eval.measure import Outcome, measure_tree

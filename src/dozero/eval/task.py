@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from dozero.artifact import sha256_of
+from dozero.durable import sha256_of
 from dozero.errors import ConfigError, DataError, did_you_mean
 from dozero.settings import Config, Names
 

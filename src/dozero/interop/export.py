@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from dozero.artifact import Manifest, check_replaceable, read_manifest, sha256_of, write_artifact
+from dozero.artifact import Manifest, check_replaceable, read_manifest, write_artifact
+from dozero.durable import sha256_of
 from dozero.errors import ArtifactError, ConfigError
 from dozero.interop import gguf_export
 from dozero.interop.gguf_words import words_of

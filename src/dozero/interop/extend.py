@@ -15,8 +15,9 @@ from torch import Tensor
 
 from dozero.errors import DataError
 from dozero.model.transformer import Transformer
+from dozero.tokenizer.files import of_parts
 from dozero.tokenizer.imported import is_unused, settings_of, take_parts, with_added
-from dozero.tokenizer.tokenizer import END_ID, END_OF_TEXT, Tokenizer, of_parts, tree_of
+from dozero.tokenizer.tokenizer import END_ID, END_OF_TEXT, Tokenizer, tree_of
 
 
 def add_tokens(

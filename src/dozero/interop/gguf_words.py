@@ -21,10 +21,11 @@ from dozero.interop.gguf_pieces import (
     tree_of_pieces,
 )
 from dozero.tokenizer.bpe import PATTERN
+from dozero.tokenizer.files import of_parts
 from dozero.tokenizer.imported import is_unused, take_parts
 from dozero.tokenizer.pieces import is_of_pieces, puts_space_first
 from dozero.tokenizer.stand_in import bytes_of
-from dozero.tokenizer.tokenizer import Tokenizer, bpe_tokenizer, of_parts, train_char_tokenizer, tree_of
+from dozero.tokenizer.tokenizer import Tokenizer, bpe_tokenizer, is_character, train_char_tokenizer, tree_of
 
 # The rules for cutting text that we can tell llama.cpp by name, and their pieces in a tokenizer.json. The two of Qwen
 # differ in how they write "any case"; both stand for one rule.
@@ -142,19 +143,12 @@ def _ours(words: Words) -> Tokenizer | None:
             made = bpe_tokenizer([(ids[left], ids[right]) for left, right in pairs], specials)
         elif words.made_as == "char":
             tokens = {bytes_of(name) for name in words.names[len(specials) :]}
-            made = train_char_tokenizer([b"".join(t for t in tokens if _is_character(t)).decode()])
+            made = train_char_tokenizer([b"".join(t for t in tokens if is_character(t)).decode()])
         else:
             return None
     except (KeyError, ValueError, IndexError, DataError):
         return None
     return replace(made, chat_template=words.chat_template) if words_of(made).names == words.names else None
-
-
-def _is_character(token: bytes) -> bool:
-    try:
-        return len(token.decode()) == 1
-    except UnicodeDecodeError:
-        return False
 
 
 def _tree_of(words: Words, where: Path) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from dozero.errors import ModelMismatch
 from dozero.interop.shapes import read_shape
 from dozero.interop.source import Source
 from dozero.model.hf import INDEX, files_of, read_weights
+from dozero.tokenizer.files import of_parts, read_tokenizer_json
 from dozero.tokenizer.imported import SETTINGS, read_parts
-from dozero.tokenizer.tokenizer import Tokenizer, of_parts, read_tokenizer_json
+from dozero.tokenizer.tokenizer import Tokenizer
 
 WEIGHTS = "model.safetensors"
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")

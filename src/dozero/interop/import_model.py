@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from dozero.artifact import Manifest, check_replaceable, sha256_of, write_artifact
+from dozero.artifact import Manifest, check_replaceable, write_artifact
+from dozero.durable import sha256_of
 from dozero.errors import ModelMismatch
 from dozero.interop.extend import add_tokens
 from dozero.interop.gguf_import import read_gguf_source

@@ -12,11 +12,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dozero.artifact import write_json
+from dozero.durable import write_json
 from dozero.errors import ModelMismatch
 from dozero.model.transformer import Transformer
 from dozero.settings import ModelConfig
-from dozero.tokenizer.tokenizer import END_ID, Tokenizer, read_tokenizer_json, write_tokenizer_files
+from dozero.tokenizer.files import read_tokenizer_json, write_tokenizer_files
+from dozero.tokenizer.tokenizer import END_ID, Tokenizer
 
 INDEX = "model.safetensors.index.json"  # of weights that lie in several files
 _ARCHITECTURES = {

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dozero.artifact import MANIFEST, Manifest, lock, write_artifact
+from dozero.artifact import MANIFEST, Manifest, write_artifact
 from dozero.config import load_config
 from dozero.corpus.events import UnitDone, Unread
 from dozero.corpus.forgotten import read_forgotten, write_forgotten
 from dozero.corpus.report import Summary, read_report, write_report
 from dozero.corpus.store import Corpus, RowWriter, Stored, open_corpus, read_rows
+from dozero.durable import lock
 from dozero.errors import ArtifactError, ConfigError, DataError
 from dozero.pipeline.events import StageDone
 from dozero.pipeline.lineage import Lineage, trace_lineage

@@ -18,7 +18,8 @@ from dozero.pipeline.prove import Difference, difference_of_logs, difference_of_
 from dozero.pipeline.stages import Prepared, Workspace, prepare
 from dozero.pipeline.surroundings import look_around
 from dozero.settings import RunConfig
-from dozero.tokenizer.tokenizer import Tokenizer, read_tokenizer_json
+from dozero.tokenizer.files import read_tokenizer_json
+from dozero.tokenizer.tokenizer import Tokenizer
 from dozero.train.checkpoint import list_checkpoints
 from dozero.train.events import Event
 from dozero.train.log import read_log

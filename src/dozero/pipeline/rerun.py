@@ -14,7 +14,7 @@ from dozero.config import load_config
 from dozero.dataset.shards import open_dataset
 from dozero.device import apply_device, pick_device
 from dozero.errors import DozeroError
-from dozero.tokenizer.tokenizer import open_tokenizer
+from dozero.tokenizer.files import open_tokenizer
 from dozero.train.events import Saved, Started, Stepped
 from dozero.train.loop import train
 

@@ -14,18 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dozero.artifact import is_current, lock
+from dozero.artifact import is_current
 from dozero.config import build_config, load_config
 from dozero.corpus.build import build_corpus, corpus_inputs, corpus_settings
 from dozero.corpus.events import UnitDone, Unread
 from dozero.corpus.store import Corpus, open_corpus
 from dozero.dataset.shards import Dataset, build_dataset, dataset_settings, open_dataset
 from dozero.device import Device
+from dozero.durable import lock
 from dozero.errors import ArtifactError, ConfigError
 from dozero.pipeline.events import StageDone
 from dozero.settings import DataConfig, GenerateConfig, RunConfig
 from dozero.tokenizer.build import build_tokenizer
-from dozero.tokenizer.tokenizer import Tokenizer, open_tokenizer
+from dozero.tokenizer.files import open_tokenizer
+from dozero.tokenizer.tokenizer import Tokenizer
 from dozero.train.checkpoint import list_checkpoints
 from dozero.train.events import Event
 from dozero.train.loop import train

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dozero.artifact import explain_os_errors
 from dozero.config import load_config, toml_value
 from dozero.corpus.words import check_language
+from dozero.durable import explain_os_errors
 from dozero.errors import ArtifactError, ConfigError
 
 RUN_FILE = "run.toml"

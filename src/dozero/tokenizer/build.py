@@ -10,7 +10,8 @@ from pathlib import Path
 from dozero.artifact import Manifest
 from dozero.corpus.store import Corpus
 from dozero.settings import TokenizerConfig
-from dozero.tokenizer.tokenizer import Tokenizer, save_tokenizer, train_bpe_tokenizer, train_char_tokenizer
+from dozero.tokenizer.files import save_tokenizer
+from dozero.tokenizer.tokenizer import Tokenizer, train_bpe_tokenizer, train_char_tokenizer
 
 # The pairs of a language are counted well enough in this much of it: about 5 seconds of one core.
 SAMPLE_BYTES = 16_000_000

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dozero.errors import DataError, ModelMismatch
-from dozero.tokenizer.tokenizer import Tokenizer, read_tokenizer_json
+from dozero.tokenizer.files import read_tokenizer_json
+from dozero.tokenizer.tokenizer import Tokenizer
 
 Encode = Callable[[Sequence[str]], Iterable[Sequence[int] | NDArray[np.int32]]]
 _WORD = re.compile(r" ?[^\W\d_]+")  # with the space before it, as it stands in running text

@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from dozero.artifact import MANIFEST, Manifest, read_manifest, sha256_of, versions, write_artifact
+from dozero.artifact import MANIFEST, Manifest, read_manifest, versions, write_artifact
+from dozero.durable import sha256_of
 from dozero.eval.results import Result
 from dozero.eval.surprise import Surprise
 from dozero.model.cost import model_cost

@@ -20,16 +20,8 @@ import torch.distributed as dist
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from dozero.artifact import (
-    FORMAT,
-    MANIFEST,
-    Manifest,
-    open_artifact,
-    sweep_leftovers,
-    versions,
-    write_artifact,
-    write_json,
-)
+from dozero.artifact import FORMAT, MANIFEST, Manifest, open_artifact, sweep_leftovers, versions, write_artifact
+from dozero.durable import write_json
 from dozero.errors import ArtifactError, CheckpointError, ModelMismatch
 from dozero.model.hf import load_weights, write_model_files
 from dozero.model.transformer import Transformer

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dozero.artifact import explain_os_errors, write_whole
 from dozero.config import load_config, to_toml
 from dozero.dataset.shards import Dataset
+from dozero.durable import explain_os_errors, write_whole
 from dozero.errors import CheckpointError, ConfigError, ModelMismatch
 from dozero.settings import RunConfig
-from dozero.tokenizer.tokenizer import Tokenizer, read_tokenizer_json
+from dozero.tokenizer.files import read_tokenizer_json
+from dozero.tokenizer.tokenizer import Tokenizer
 from dozero.train.checkpoint import RunState, list_checkpoints
 from dozero.train.divergence import may_change_policy
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from dozero.artifact import explain_os_errors, write_whole
+from dozero.durable import explain_os_errors, write_whole
 from dozero.train.plan import Plan
 
 PLAN_FILE = "plan.json"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from dozero.artifact import explain_os_errors, write_whole
+from dozero.durable import explain_os_errors, write_whole
 
 
 class StepLog:

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from dozero.artifact import explain_os_errors, lock
 from dozero.dataset.batch import Batch, batch_of_step, window_of_step
 from dozero.dataset.rows import pack_rows
 from dozero.dataset.shards import Dataset
 from dozero.device import Device
+from dozero.durable import explain_os_errors, lock
 from dozero.errors import ArtifactError, DivergedError, ModelMismatch, PeerLost
 from dozero.settings import RunConfig
 from dozero.tokenizer.tokenizer import Tokenizer

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import torch
 
-from dozero.device import FLOAT32_ERROR, Device, MachinePeak, measure_peak
+from dozero.device import FLOAT32_ERROR, Device
 from dozero.hardware import cpu_name
+from dozero.measure import MachinePeak, measure_peak
 from dozero.train.kept import keep, read_kept
 
 FILE = "peaks.json"

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dozero.artifact import explain_os_errors, write_json
+from dozero.durable import explain_os_errors, write_json
 from dozero.errors import CheckpointError
 from dozero.model.hf import INDEX
 from dozero.model.transformer import Transformer

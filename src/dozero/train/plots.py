@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dozero.artifact import explain_os_errors
+from dozero.durable import explain_os_errors
 from dozero.errors import MissingExtra
 from dozero.train.diagnose import HIGH_RATIO, LOW_RATIO
 from dozero.train.findings import layer_name

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
-from dozero.artifact import explain_os_errors, versions
+from dozero.artifact import versions
 from dozero.device import Device
+from dozero.durable import explain_os_errors
 from dozero.errors import DozeroError, MissingExtra
 from dozero.eval.surprise import Surprise
 from dozero.hardware import cpu_name

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dozero.artifact import write_whole
+from dozero.durable import write_whole
 from dozero.errors import ArtifactError
 from dozero.eval.names import format_of, name_measure
 from dozero.eval.results import Result, evaluations_of, identify_model, read_results

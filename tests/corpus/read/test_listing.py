@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from dozero.artifact import sha256_of
 from dozero.corpus.document import Document
 from dozero.corpus.read.listing import fingerprint, list_units
 from dozero.corpus.read.reader import read_unit
+from dozero.durable import sha256_of
 from dozero.errors import DataError
 from dozero.settings import SourceConfig
 

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dozero.artifact import sha256_of
 from dozero.corpus.document import Document
 from dozero.corpus.read.limits import Unreadable
 from dozero.corpus.read.origin import Origin, read_record
+from dozero.durable import sha256_of
 from dozero.errors import DataError, MissingExtra
 
 HUB = "hf://"

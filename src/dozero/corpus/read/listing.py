@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from dozero.artifact import sha256_of
 from dozero.corpus.catalog import find_entry
 from dozero.corpus.download import fetch, is_url
 from dozero.corpus.read.decode import find_bom
@@ -19,6 +18,7 @@ from dozero.corpus.read.streams import CHUNK, open_regular
 from dozero.corpus.read.tables import open_table
 from dozero.corpus.read.text import iter_pieces
 from dozero.corpus.read.unit import Span, Unit
+from dozero.durable import sha256_of
 from dozero.errors import DataError
 from dozero.settings import SourceConfig
 
