@@ -19,10 +19,14 @@ def ladder_of(corpus: str) -> list[Trial]:
     trials = [
         *(usual(width, layers, 1e12) for width, layers in ((64, 2), (96, 2), (128, 2))),
         *(usual(width, layers, 3e12) for width, layers in ((96, 2), (128, 2))),
-        *(usual(width, layers, 1e13) for width, layers in ((128, 2), (192, 3))),
+        *(usual(width, layers, 1e13) for width, layers in ((128, 2), (160, 2), (192, 3))),
         usual(192, 3, 3e13),
         usual(256, 4, 1e14),
     ]
+    if corpus == "stories":  # to which a third layer is worth nothing in such a time: the law holds for two here
+        trials += [usual(192, 2, 1e13)]
+    if corpus in ("plays", "help"):
+        trials += [usual(128, 3, 1e13)]
     if corpus in ("plays", "help"):  # what seeing a text again and again is worth
         trials += [usual(96, 2, flops, share=1 / 8) for flops in (1e12, 3e12, 1e13)]
         trials += [usual(64, 2, 3e12, share=1 / 8), usual(192, 3, 3e12, share=1 / 8), usual(128, 2, 1e13, share=1 / 2)]
