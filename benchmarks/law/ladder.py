@@ -25,9 +25,10 @@ def ladder_of(corpus: str) -> list[Trial]:
     ]
     if corpus == "stories":  # to which a third layer is worth nothing in such a time: the law holds for two here
         trials += [usual(192, 2, 1e13)]
+        trials += [usual(96, 2, flops) for flops in (1.5e12, 2e12)]  # a minute of a laptop, where the loss falls fast
     if corpus in ("plays", "help"):
         trials += [usual(128, 3, 1e13)]
-    if corpus in ("plays", "help"):  # what seeing a text again and again is worth
+        # What seeing a text again and again is worth.
         trials += [usual(96, 2, flops, share=1 / 8) for flops in (1e12, 3e12, 1e13)]
         trials += [usual(64, 2, 3e12, share=1 / 8), usual(192, 3, 3e12, share=1 / 8), usual(128, 2, 1e13, share=1 / 2)]
     if corpus == "help":  # whose rates had not been tried before
