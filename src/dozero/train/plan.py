@@ -47,9 +47,6 @@ FORWARD_SHARE = 0.5
 COUNTING_S = 2.0
 LEAST_STEPS = 20
 SHORTENED = 0.97
-SLOWER = 0.85
-"""A shape is chosen as if the machine made so many of the steps measured: where the loss falls fast with each step, the
-smaller of two shapes that promise alike is missed by less on a machine that others use, too."""
 LAWFUL_STEPS = 150  # fewer are always of use: what they teach follows no law of tokens yet
 MOST_SIZE = 12  # parameters for each token of text: of larger models on so little text no trial was made
 MUCH_LOST = 0.02  # what repeated text costs, as a share of the loss, before it is worth a word
@@ -201,8 +198,8 @@ def best_shape(prospect: Prospect, basis: RunConfig, seconds: float, pace: Pace)
 
 
 def _promise(prospect: Prospect, config: RunConfig, seconds: float, step_s: float) -> float:
-    """Return the loss that the law promises after some seconds of steps that take so long, were the machine slower."""
-    steps = max(1.0, seconds * SLOWER / step_s) * prospect.processes
+    """Return the loss that the law promises after some seconds of steps that take so long."""
+    steps = max(1.0, seconds / step_s) * prospect.processes
     return _foretell(prospect, config, _useful_steps(prospect, config, steps))[0]
 
 
