@@ -6,7 +6,12 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+from dozero.cli import hello_stories
+from dozero.cli.hello_stories import LEAST_STORIES, fewer_stories
 from dozero.cli.main import app
+from dozero.config import load_config
+from dozero.corpus.store import open_corpus
+from dozero.errors import ConfigError
 from dozero.stories.tell import entropy
 
 TINY = """extends = "stories"
@@ -80,6 +85,22 @@ def test_what_stories_cannot_do_is_refused(tmp_path, monkeypatch, arguments, wha
     ran = CliRunner().invoke(app, ["hello", "stories", *arguments])
     assert what in str(ran.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_in_little_time_fewer_stories_are_told_and_the_settings_say_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(hello_stories, "LEAST_STORIES", 100)  # 5,000 take half a minute under test
+    folder = tmp_path / "ws"
+    ran = CliRunner().invoke(app, ["hello", "stories", "--out", str(folder), "--lang", "en", "--minutes", "0.02"])
+    assert isinstance(ran.exception, ConfigError), "no time to train in"
+    assert load_config(folder / "run.toml").data.stories == 600
+    assert open_corpus(folder / "work" / "corpus").manifest.counts["kept"] == 600
+
+
+@pytest.mark.parametrize("minutes", [0.1, 0.5, 1, 1.9, 2, 60])
+def test_more_time_never_tells_fewer_stories_and_a_long_run_has_the_usual_number(minutes):
+    told = fewer_stories(60_000, minutes) or 60_000
+    assert LEAST_STORIES <= (fewer_stories(60_000, minutes / 2) or 60_000) <= told <= 60_000
+    assert (told == 60_000) == (minutes >= 2)
 
 
 def test_a_folder_of_words_is_no_place_for_stories(tmp_path):

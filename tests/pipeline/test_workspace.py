@@ -29,6 +29,10 @@ def test_it_holds_few_lines_for_people_to_change(tmp_path):
     assert text.startswith("#")
 
 
+def test_as_many_stories_as_asked_for_are_told(tmp_path):
+    assert load_config(write_workspace(tmp_path, "stories", "pt", stories=700)).data.stories == 700
+
+
 def test_an_empty_folder_is_taken(tmp_path):
     assert load_config(write_workspace(tmp_path, "words", "de")).data.lang == "de"
 

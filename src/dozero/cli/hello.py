@@ -55,7 +55,7 @@ def hello(
     from dozero.cli.display import Display  # imports torch, which takes a second: not before something is on screen
 
     with Display(narration(code), as_json=as_json) as display:
-        job = _open(folder, what, lang and code, code, words, seed, fresh)
+        job = _open(folder, what, lang and code, code, words, seed, fresh, minutes)
         if job.is_trained:
             _sample_again(display, _lesson(what), job, minutes)
         else:
@@ -69,9 +69,17 @@ def _lesson(what: str) -> ModuleType:
 
 
 def _open(
-    folder: Path, what: str, asked_lang: str | None, lang: str, words: Path | None, seed: int | None, fresh: bool
+    folder: Path,
+    what: str,
+    asked_lang: str | None,
+    lang: str,
+    words: Path | None,
+    seed: int | None,
+    fresh: bool,
+    minutes: float | None,
 ) -> Job:
     """Return the job of the workspace, which the first call makes. A folder with another lesson is refused."""
+    from dozero.cli.hello_stories import fewer_stories
     from dozero.cli.session import open_job
     from dozero.config import load_config
     from dozero.errors import ConfigError
@@ -86,8 +94,9 @@ def _open(
             _check_readable(words)
         if what == "stories":
             load_grammar(lang)
-        load_config(preset=what, overrides=overrides)  # a mistake in them before anything is made
-        write_workspace(folder, what, lang, source)
+        usual = load_config(preset=what, overrides=overrides)  # a mistake in them before anything is made
+        stories = fewer_stories(usual.data.stories, minutes) if what == "stories" else None
+        write_workspace(folder, what, lang, source, stories=stories)
     job = open_job(file, overrides, DEFAULT_RUN, fresh=fresh)
     data = job.config.data
     if data.kind != what:

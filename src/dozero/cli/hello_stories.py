@@ -18,6 +18,20 @@ JUDGED = 100
 BAR_WIDTH = 40
 TELLING_S = 4.0
 """What comes after training takes about so long: exam, samples, and judging them."""
+STORIES_A_MINUTE, LEAST_STORIES = 30_000, 5_000
+"""More than are read in the time: to tell all of them would take a quarter of the only minute there is."""
+
+
+def fewer_stories(usual: int, minutes: float | None) -> int | None:
+    """Return how many stories to tell where a run is so short that it never gets to the usual number, else None.
+
+    >>> fewer_stories(60_000, 1), fewer_stories(60_000, 5), fewer_stories(60_000, None)
+    (30000, None, None)
+    """
+    if minutes is None:
+        return None
+    stories = max(LEAST_STORIES, round(STORIES_A_MINUTE * minutes))
+    return stories if stories < usual else None
 
 
 def tell_data(display: Display, data: Prepared) -> None:

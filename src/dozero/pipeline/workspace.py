@@ -19,15 +19,23 @@ extends = "{preset}"
 
 
 def write_workspace(
-    folder: Path, preset: str, lang: str, source: str | None = None, licence: str | None = None
+    folder: Path,
+    preset: str,
+    lang: str,
+    source: str | None = None,
+    licence: str | None = None,
+    stories: int | None = None,
 ) -> Path:
-    """Make `folder` with a run.toml and return that file; a folder that already holds anything is left alone."""
+    """Make `folder` with a run.toml and return that file; a folder that already holds anything is left alone.
+
+    `stories` says how many are told, where the preset's number is not wanted.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ArtifactError(
             "is not empty, so it is left alone", where=folder, expected="a new or empty folder", next="another name"
         )
     kind = load_config(preset=preset).data.kind  # an error now rather than at the first run
-    data = {"lang": lang, "source": source, "licence": licence}
+    data = {"lang": lang, "source": source, "licence": licence, "stories": stories}
     if kind == "words" and source is None:
         check_language(lang)
     elif kind == "text" and source is None:
