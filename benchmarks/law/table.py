@@ -91,7 +91,7 @@ def _row(kind: Kind, roughest: float) -> dict[str, Any]:
         "most_flops": max(t["training_flops"] for t in kind.trials),
         "trials": len(kind.trials),
         "error": kind.worst,
-        "error_elsewhere": kind.worst_elsewhere if kind.elsewhere else roughest,
+        "error_elsewhere": max(kind.worst, kind.worst_elsewhere) if kind.elsewhere else roughest,
         **{name: first[name] for name in ("batch_tokens", "muon_lr", "adam_lr", "momentum")},
     }
 
