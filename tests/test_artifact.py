@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from started import python
 
 from dozero.artifact import (
     MANIFEST,
@@ -26,7 +27,6 @@ from dozero.artifact import (
 from dozero.durable import sha256_of, write_json
 from dozero.errors import ArtifactError
 
-SOURCE = Path(__file__).resolve().parent.parent / "src"
 FILES = {"a.bin": bytes(range(256)) * 5, "b.txt": "coração\n".encode(), "inner/c.json": b"{}", "empty": b""}
 OTHER = {"a.bin": b"another content", "d.txt": b"a file that the first one lacks"}
 
@@ -48,15 +48,6 @@ def contents(path):
 
 def hidden(folder):
     return sorted(p.name for p in folder.iterdir() if p.name.startswith("."))
-
-
-def python(code, *arguments, **options):
-    """Start a Python process that knows dozero."""
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", **options,
-    )  # fmt: skip
 
 
 # --- round trip ----------------------------------------------------------------------------------------------------

@@ -5,19 +5,16 @@ import errno
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from started import python
 
 from dozero.durable import explain_os_errors, lock, write_json
 from dozero.errors import ArtifactError
 
-SOURCE = Path(__file__).resolve().parent.parent / "src"
 HOLDER = """
 import sys
 from pathlib import Path
@@ -26,15 +23,6 @@ with lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
-
-
-def python(code, *arguments, **options):
-    """Start a Python process that knows dozero."""
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", **options,
-    )  # fmt: skip
 
 
 def test_second_process_is_refused_by_name_until_the_first_is_gone(tmp_path):
