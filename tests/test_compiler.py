@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from dozero.compiler import (
     open_library,
 )
 
-SOURCE = "generate/decoder.c"
+SOURCE = "train/orthogonal.c"  # the quickest to compile
 COMPILER = next(filter(None, map(shutil.which, COMPILERS)), None)
 needs_compiler = pytest.mark.skipif(COMPILER is None or os.name == "nt", reason="no C compiler")
 
@@ -130,6 +132,30 @@ def test_what_is_compiled_ahead_is_what_is_opened(opened_anew):
     assert len(made) == len(SOURCES)
     assert all(open_library(source) is not None for source in SOURCES)
     assert {file: file.stat().st_mtime_ns for file in opened_anew.iterdir()} == made
+
+
+@needs_compiler
+def test_one_file_is_opened_while_another_is_still_compiled(opened_anew, monkeypatch):
+    """A first run wants those of training, and not to wait for that of generating."""
+    is_at_it, may_end, compile_one = threading.Event(), threading.Event(), compiler._compile
+
+    def slowly(name, source, folder, stem):
+        if stem.startswith("attend"):
+            is_at_it.set()
+            assert may_end.wait(60)
+        return compile_one(name, source, folder, stem)
+
+    monkeypatch.setattr(compiler, "_compile", slowly)
+    monkeypatch.setattr(compiler, "SOURCES", ("train/attend.c",))
+    ahead = compile_ahead()
+    assert is_at_it.wait(60)
+    opened = ThreadPoolExecutor(1).submit(open_library, SOURCE)
+    try:
+        assert opened.result(timeout=30) is not None
+        assert ahead.is_alive()
+    finally:
+        may_end.set()
+        ahead.join()
 
 
 LIBRARIES_OF_THREADS = """

@@ -59,7 +59,9 @@ def compile_ahead() -> threading.Thread:
     return thread
 
 
-_OPENING, _COMPILING = threading.Lock(), threading.Lock()
+_OPENING = threading.Lock()
+_COMPILING = {source: threading.Lock() for source in SOURCES}
+"""One for each: who wants one file does not wait until another is made."""
 
 
 @cache
@@ -79,7 +81,7 @@ def _find_file(source: str) -> Path | None:
     text = read_source(source)
     folder = cache_folder()
     try:
-        with _COMPILING:
+        with _COMPILING[source]:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not is_ours_alone(folder):
                 return None

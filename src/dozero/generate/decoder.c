@@ -292,7 +292,7 @@ static void multiply(const Matrix *m, int form, const Inputs *x, int64_t N, int6
 #define MANY_AT_ONCE FEW
 #endif
 #define FLOATS_OR_HALVES(form) \
-        if (N > 4) for (; o + FLOAT_TILES_OF_MANY <= to; o += FLOAT_TILES_OF_MANY) MANY_AT_ONCE(form, FLOAT_TILES_OF_MANY) \
+        if (FLOAT_TILES_OF_MANY != FLOAT_TILES && N > 4) for (; o + FLOAT_TILES_OF_MANY <= to; o += FLOAT_TILES_OF_MANY) MANY_AT_ONCE(form, FLOAT_TILES_OF_MANY) \
         else for (; o + FLOAT_TILES <= to; o += FLOAT_TILES) FEW(form, FLOAT_TILES) \
         for (; o < to; o++) MANY_AT_ONCE(form, 1)
 #ifdef __AMX_INT8__

@@ -64,7 +64,7 @@ INLINE void sum_floats(float *sums, int64_t stride, const float *a, int64_t a_st
         for (int t = 0; t < COLUMNS; t++) store(sums, (r + k) * stride + c + t * WIDE, sum[k][t], 0);
 }
 
-INLINE void square_of_floats(float *sums, int64_t stride, const float *a, int64_t a_stride, const float *b, int64_t b_stride, int64_t inner, int adds) {
+CALLED void square_of_floats(float *sums, int64_t stride, const float *a, int64_t a_stride, const float *b, int64_t b_stride, int64_t inner, int adds) {
     for (int c = 0; c < EDGE; c += COLUMNS * WIDE) {
         int r = 0;
         for (; r + ROWS <= EDGE; r += ROWS) sum_floats(sums, stride, a, a_stride, b, b_stride, inner, adds, r, c, ROWS);
@@ -96,7 +96,7 @@ INLINE const void *pack_down(void *to, const void *rows, int64_t T, int64_t D, i
 }
 
 /* Pack T rows of D so that coordinates are added over: the transpose, of bfloat16 with two coordinates of a position side by side. */
-INLINE void pack_across(void *to, const void *rows, int64_t T, int64_t D, int pairs) {
+CALLED void pack_across(void *to, const void *rows, int64_t T, int64_t D, int pairs) {
     const int64_t words = pairs ? D / 2 : D;
     for (int64_t t = 0; t < T; t += WIDE)
         for (int64_t i = 0; i < words; i += WIDE)
@@ -136,7 +136,7 @@ INLINE void fetch_head(const Attend *a, const void *all_heads, int64_t b, int64_
 
 /* Rows of D of one head, up to a multiple of EDGE, zeros past the last: `turned` queries or keys, normalised, rotated and
  * scaled; others as they are. */
-INLINE void take_head(const Attend *a, void *rows, const void *all_heads, int64_t b, int64_t head, int64_t heads, const float *scale, float factor, int turned, int pairs, int low) {
+CALLED void take_head(const Attend *a, void *rows, const void *all_heads, int64_t b, int64_t head, int64_t heads, const float *scale, float factor, int turned, int pairs, int low) {
     const int64_t D = a->D, half = D / 2;
     for (int64_t t = 0; t < a->T; t++) {
         const void *from = head_at(a, all_heads, b, t, head, heads);
@@ -164,7 +164,7 @@ INLINE void take_head(const Attend *a, void *rows, const void *all_heads, int64_
 }
 
 /* The way back of `take_head`: gradients of turned rows (or as they are) to those of what the product gave, and of the scale. */
-INLINE void give_head(const Attend *a, const float *drows, int64_t b, int64_t head, const float *scale, float *dscale, float factor, int turned, int low) {
+CALLED void give_head(const Attend *a, const float *drows, int64_t b, int64_t head, const float *scale, float *dscale, float factor, int turned, int low) {
     const int64_t D = a->D, half = D / 2, heads = a->H + 2 * a->K;
     for (int64_t t = 0; t < a->T; t++) {
         const void *from = head_at(a, a->qkv, b, t, head, heads);
@@ -210,7 +210,7 @@ INLINE void find_begins(const Attend *a, int64_t b, int32_t *begins) {
 }
 
 /* Softmax over what each of EDGE queries from q on sees, keys from `from` on: scores to powers, their sums apart. */
-INLINE void soften(const Attend *a, const float *scores, int64_t stride, void *powers, const int32_t *begins, float *logs, float *back, int64_t q, int64_t from, int pairs) {
+CALLED void soften(const Attend *a, const float *scores, int64_t stride, void *powers, const int32_t *begins, float *logs, float *back, int64_t q, int64_t from, int pairs) {
     for (int k = 0; k < EDGE; k++) {
         const float *row = scores + k * stride;
         const int32_t first = (int32_t)(begins[q + k] - from), last = (int32_t)(q + k - from); /* that it sees */
@@ -267,7 +267,7 @@ INLINE void attend_heads(const Attend *a, int64_t b, int64_t kv, char *own, int 
 
 /* Of a square of keys k.. and queries q..: shares (as the forward pass had them) and the gradients of the scores, as first
  * factors (EDGE keys by EDGE queries), the latter also packed. */
-INLINE void blame(const float *scores, const float *dshares, void *shares, void *dscores, void *packed, const int32_t *begins, const float *logs, const float *dots, int64_t k, int64_t q, int pairs) {
+CALLED void blame(const float *scores, const float *dshares, void *shares, void *dscores, void *packed, const int32_t *begins, const float *logs, const float *dots, int64_t k, int64_t q, int pairs) {
     for (int row = 0; row < EDGE; row += 2)
         for (int c = 0; c < EDGE; c += WIDE) {
             floats d[2];

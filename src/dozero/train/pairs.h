@@ -33,7 +33,7 @@ static void begin_pairs(void) {
 static void end_pairs(void) { _tile_release(); }
 
 /* sums (EDGE EDGE, or added to) of a (EDGE `inner`) times b (`inner` EDGE), packed. */
-INLINE void square_of_pairs(float *sums, int64_t stride, Factor a, Factor b, int64_t inner, int adds) {
+CALLED void square_of_pairs(float *sums, int64_t stride, Factor a, Factor b, int64_t inner, int adds) {
     if (adds) {
         _tile_loadd(0, sums, 4 * stride);
         _tile_loadd(1, sums + 16, 4 * stride);
@@ -67,7 +67,7 @@ static int has_pairs(void) { return 1; }
 static void begin_pairs(void) {}
 static void end_pairs(void) {}
 
-INLINE void square_of_pairs(float *sums, int64_t stride, Factor a, Factor b, int64_t inner, int adds) {
+CALLED void square_of_pairs(float *sums, int64_t stride, Factor a, Factor b, int64_t inner, int adds) {
     for (int r = 0; r < EDGE; r += ROWS_OF_PAIRS) {
         const uint16_t *rows = a.at + r * a.row, *packed = b.at;
         __m512 sum[ROWS_OF_PAIRS][2];

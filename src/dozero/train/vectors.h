@@ -18,6 +18,7 @@
 
 #define UNROLLED _Pragma("GCC unroll 16")
 #define INLINE static inline __attribute__((always_inline))
+#define CALLED static __attribute__((noinline)) /* large: a copy at each place would take seconds to compile and save nothing */
 #if defined(__AVX512F__)
 #define WIDE 16
 #elif defined(__AVX2__)
