@@ -562,6 +562,14 @@ def test_moving_the_end_makes_no_jump_in_the_rate(data, tmp_path, monkeypatch):
     assert max(abs(a - b) for a, b in itertools.pairwise(rates)) <= 2 * steepest
 
 
+def test_warm_up_is_a_share_of_the_steps_that_fit_not_of_those_set(data, tmp_path, monkeypatch):
+    paced(monkeypatch, pace_of("steady"))
+    config = tiny_config("train.steps=2000", "train.max_seconds=300", "optim.warmup=0.1", "train.save_every=5000")
+    rates = [e.lr_scale for e in finish(config, data, tmp_path / "run") if isinstance(e, Stepped)]
+    assert len(rates) < 400
+    assert rates.index(max(rates)) == pytest.approx(0.1 * len(rates), abs=1), "what was done before the first look counts, too"
+
+
 def test_a_moved_end_survives_a_stop(data, tmp_path, monkeypatch):
     paced(monkeypatch, pace_of("steady"))
     config = tiny_config("train.steps=60", "train.max_seconds=40")

@@ -305,6 +305,8 @@ def _replan(s: Session, done_before: float) -> Iterator[Replanned]:
     else:
         return
     if abs(total - schedule.total_steps) > REPLAN_TOLERANCE * schedule.total_steps:
-        s.state.schedule = schedule.replan(step, total)
+        # Warm-up is counted anew: where far more steps are set than fit the time, it rose too slowly.
+        is_rising = schedule.progress(step) < s.config.optim.warmup
+        s.state.schedule = Schedule(total) if is_rising else schedule.replan(step, total)
         s.timings.write(step=step, total_steps=total)
         yield Replanned(step, total)
