@@ -44,7 +44,7 @@ SECONDS_BETWEEN_LOOKS = 4.0
 LOOKS_SHARE, LOOKED_TOKENS, SAMPLED_TOKEN_S = 0.08, 20_000, 0.002
 # What comes after training takes about this share of a step for each step's worth of held-out tokens (forward only).
 FORWARD_SHARE = 0.5
-COUNTING_S = 2.0
+COUNTING_S = 3.5  # the sample before training, the look and the sample after it, and the report
 LEAST_STEPS = 20
 SHORTENED = 0.97
 LAWFUL_STEPS = 150  # fewer are always of use: what they teach follows no law of tokens yet
