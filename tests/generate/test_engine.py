@@ -162,6 +162,7 @@ settings_of_a_row = st.sampled_from(
 wishes = st.tuples(prompts.map(tuple), settings_of_a_row, st.integers(0, 99))  # of which requests are made
 
 
+@pytest.mark.no_cover
 @settings(max_examples=25)
 @given(st.lists(wishes, min_size=1, max_size=5), st.integers(0, 3))
 def test_each_of_several_requests_gets_what_it_would_alone(several, seed):
@@ -200,6 +201,7 @@ def test_a_row_is_that_of_the_plainest_loop_with_its_penalties(wish, seed):
 # --- guesses ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover
 @settings(max_examples=30)
 @given(
     prompts,

@@ -219,6 +219,7 @@ def before_the_stop(text, stops):
     return text[: min(ends)] if ends else text
 
 
+@pytest.mark.no_cover
 @settings(max_examples=30)
 @given(st.integers(0, 999), st.lists(st.sampled_from("aãçosc日本ё"), min_size=1, max_size=2), st.sampled_from((0, 3)))
 def test_a_stop_string_ends_the_text_and_no_part_of_it_shows(seed, stops, guesses):

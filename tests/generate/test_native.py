@@ -104,6 +104,7 @@ def run(model, several):
     return [(row.ids, row.finish) for row in batch.rows]
 
 
+@pytest.mark.no_cover
 @settings(max_examples=40)
 @given(st.lists(requests, min_size=1, max_size=6), st.integers(0, 5))
 def test_texts_are_those_of_the_model_alone_or_side_by_side(several, seed):

@@ -212,6 +212,7 @@ def test_going_back_again_and_again_to_one_checkpoint_ends_the_run(data, tmp_pat
 # --- killed and continued ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("policy", ["skip", "rollback"])
 def test_left_after_any_step_it_decides_alike(policy, data, tmp_path):
     """Leaving saves a checkpoint of its own, which must not become one to go back to."""
@@ -227,6 +228,7 @@ def test_left_after_any_step_it_decides_alike(policy, data, tmp_path):
         assert bits_of(run) == expected, count
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("policy", ["skip", "rollback"])
 def test_left_again_and_again_it_decides_alike(policy, data, tmp_path):
     config = config_of(policy)
@@ -310,6 +312,7 @@ def test_a_jump_is_found_before_the_update_and_told_by_its_document(jumpy, tmp_p
     assert list_checkpoints(tmp_path)[0].name == f"step-{held[0]:06d}"
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("policy", ["skip", "rollback"])
 def test_what_is_a_jump_is_decided_alike_after_any_stop(policy, jumpy, tmp_path):
     """The losses that a new one is held against are part of a checkpoint."""
