@@ -20,7 +20,7 @@ from dozero.errors import ConfigError
 from dozero.testing import tiny_config, tiny_dataset
 from dozero.train.law import count_size, find_law, foretell
 from dozero.train.plan import (
-    COUNTING_S,
+    AROUND_TRAINING_S,
     LEAST_STEPS,
     MEASURING_S,
     TIMED_STEPS,
@@ -128,7 +128,7 @@ def test_the_plan_ends_in_time_all_told(seconds, passed_s, tick, clock, dataset)
     """What has passed, measuring the machine, training, and looking at what was held out."""
     clock.tick = tick
     plan = plan_minutes(endless(), dataset, CPU, seconds, passed_s, kept=STEPS_KEPT)
-    exam_s = plan.step_s * len(dataset.heldout.ids) / plan.config.train.batch_tokens / 2 + COUNTING_S
+    exam_s = plan.step_s * len(dataset.heldout.ids) / plan.config.train.batch_tokens / 2 + AROUND_TRAINING_S
     assert passed_s + clock.now + plan.config.train.max_seconds + exam_s <= seconds + 3 * tick + 0.05
     assert plan.asked_s == seconds
     assert plan.seconds == pytest.approx(seconds, abs=1e-6)
@@ -147,7 +147,7 @@ def test_the_time_is_used(seconds, tick, clock, many):
     clock.tick = tick
     plan = plan_minutes(tiny_config(), many, CPU, seconds, 0.0)
     train = plan.config.train
-    assert train.max_seconds > 0.8 * seconds - COUNTING_S - 20 * tick
+    assert train.max_seconds > 0.8 * seconds - AROUND_TRAINING_S - 20 * tick
     assert train.steps >= train.max_seconds / tick, "the clock ends the run, not the steps"
     assert 0.85 * train.max_seconds / tick < plan.steps <= train.max_seconds / tick, "looks and samples take a little"
 
@@ -262,7 +262,7 @@ def test_a_text_is_not_repeated_until_it_hurts(clock, many):
     assert plan.config.train.steps == pytest.approx(1.1 * plan.steps, abs=1)  # and the clock ends it
     assert plan.config.train.max_seconds == pytest.approx(plan.steps * plan.step_s, rel=0.15)
     assert plan.seconds < 0.97 * plan.asked_s == 0.97 * 600
-    assert 0 < plan.seconds - plan.steps * plan.step_s < COUNTING_S + 3
+    assert 0 < plan.seconds - plan.steps * plan.step_s < AROUND_TRAINING_S + 3
     assert longer.bits_per_byte == pytest.approx(plan.bits_per_byte, rel=0.02)
     size = count_size(plan.config.model, many.vocab_size)
     once_more = foretell(LAW, 1.0, size, (plan.epochs + 1) * many.train.tokens, many.train.tokens)

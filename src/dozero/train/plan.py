@@ -44,7 +44,7 @@ SECONDS_BETWEEN_LOOKS = 4.0
 LOOKS_SHARE, LOOKED_TOKENS, SAMPLED_TOKEN_S = 0.08, 20_000, 0.002
 # What comes after training takes about this share of a step for each step's worth of held-out tokens (forward only).
 FORWARD_SHARE = 0.5
-COUNTING_S = 3.5  # the sample before training, the look and the sample after it, and the report
+AROUND_TRAINING_S = 3.5  # the sample before training, the look and the sample after it, and the report
 LEAST_STEPS = 20
 SHORTENED = 0.97
 LAWFUL_STEPS = 150  # fewer are always of use: what they teach follows no law of tokens yet
@@ -123,7 +123,7 @@ def plan_minutes(
     basis = config if processes > 1 else change(config, recipe(law, config), kept)
     shaped, step_s = _pick_shape(prospect, basis, device, seconds - passed_s)
     passed_s += time.perf_counter() - began
-    reserve_s = COUNTING_S + dataset.heldout.tokens / shaped.train.batch_tokens * step_s * FORWARD_SHARE
+    reserve_s = AROUND_TRAINING_S + dataset.heldout.tokens / shaped.train.batch_tokens * step_s * FORWARD_SHARE
     least_s = passed_s + reserve_s + LEAST_STEPS * step_s
     if seconds < least_s:
         raise ConfigError(
