@@ -11,6 +11,7 @@ from dozero.device import Device
 from dozero.model.cost import model_cost, update_flops
 from dozero.pipeline.stages import Prepared
 from dozero.settings import RunConfig
+from dozero.train.end import first_end
 from dozero.train.plan import measure_step
 from dozero.train.room import Room, look_for_room, settings_that_fit
 
@@ -40,20 +41,20 @@ def tell_cost(display: Display, config: RunConfig, data: Prepared, device: Devic
 def cost_facts(config: RunConfig, data: Prepared, room: Room, step_s: float | None) -> dict[str, Any]:
     """Return the figures of a run as plain data; those of time are None if no step was measured."""
     cost, train = model_cost(config.model, data.tokenizer.vocab_size), config.train
-    limit = train.max_seconds or float("inf")
+    steps, limit = first_end(train), train.max_seconds or float("inf")
     return {
         "parameters": cost.params,
-        "steps": train.steps,
+        "steps": steps,
         "flops_per_token": cost.training_flops_per_token,
-        "training_flops": cost.training_flops_per_token * train.batch_tokens * train.steps,
-        "update_flops": update_flops(config.model) * train.steps,
+        "training_flops": cost.training_flops_per_token * train.batch_tokens * steps,
+        "update_flops": update_flops(config.model) * steps,
         "memory": {
             **asdict(room.memory), "peak_bytes": room.memory.peak_bytes, "idle_bytes": room.idle_bytes, "needed_bytes": room.needed_bytes,
             "available_bytes": room.available_bytes, "total_bytes": room.total_bytes, "fits": room.is_enough,
         },
         "seconds_per_step": None if step_s is None else round(step_s, 4),
-        "seconds": None if step_s is None else round(min(step_s * train.steps, limit), 1),
-        "epochs": round(train.steps * train.batch_tokens / len(data.dataset.train.ids), 2),
+        "seconds": None if step_s is None else round(min(step_s * steps, limit), 1),
+        "epochs": round(steps * train.batch_tokens / len(data.dataset.train.ids), 2),
     }  # fmt: skip
 
 

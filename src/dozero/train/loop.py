@@ -25,7 +25,8 @@ from dozero.train.checkpoint import RunState, checkpoint_path, load_newest, mach
 from dozero.train.compiled import settle_compile
 from dozero.train.continuation import claim_run, machine_differences, note_dataset, refuse_differences
 from dozero.train.divergence import last_regular_save, passed_over, way_out
-from dozero.train.events import Compiling, Event, Replanned, Saved, Started, Stepped, Stopped, Unsaved
+from dozero.train.end import first_end, move_end, share_done
+from dozero.train.events import Compiling, Event, Saved, Started, Stepped, Stopped, Unsaved
 from dozero.train.finish import finish
 from dozero.train.learner import build_learner
 from dozero.train.log import StepLog
@@ -39,8 +40,6 @@ from dozero.train.step import Schedule, StepResult, train_step
 from dozero.train.team import Call, Order, Team, dismiss, lone_team
 from dozero.train.tell import evaluate, log_step, observe, sample
 
-REPLAN_AT = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
-REPLAN_TOLERANCE = 0.01
 FIRST_LOOK = 10  # early, because what is wrong with a learning rate shows most plainly in weights that are still small
 LOGS = ("metrics.jsonl", "samples.jsonl", "timings.jsonl")
 
@@ -122,7 +121,7 @@ def _open_session(
     differences = machine_differences(saved, machine_facts(device.dtype, team, ways_of(model)))
     if strict:
         refuse_differences(differences, run)
-    state = saved or RunState(0, Schedule(config.train.steps))
+    state = saved or RunState(0, Schedule(first_end(config.train)))
     state.seconds += compiling.seconds
     if team is not None:
         give_state(team, model, optimizer, state, checkpoint_path(run, state.step) if saved else None)
@@ -154,9 +153,9 @@ def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Even
             yield _save(s)  # what there is to go back to
     try:
         while s.state.step < s.state.schedule.total_steps:
-            done = _share_done(s)
+            done = share_done(s)
             # All of it before telling any, so that leaving finds a whole step.
-            yield from [*_one_step(s), *_replan(s, done)]
+            yield from [*_one_step(s), *move_end(s, done)]
             if s.state.step % s.config.train.save_every == 0 or s.state.step == s.state.schedule.total_steps:
                 yield _save_when_due(s)
             if should_stop():
@@ -201,7 +200,9 @@ def _one_step(s: Session) -> Iterator[Event]:
         log_step(s, stepped, (loaded - began) / took)
     yield stepped
     if before is not None:
+        looked = time.perf_counter()
         yield observe(s, before, batch, result)
+        s.state.seconds += time.perf_counter() - looked
     yield from _look(s, due)
 
 
@@ -281,32 +282,3 @@ def _save(s: Session) -> Saved:
     s.saved_at = s.state.step
     s.state.seconds += time.perf_counter() - began
     return Saved(s.state.step, path)
-
-
-def _share_done(s: Session) -> float:
-    """Return the share of the run that is done, of its steps or of its time, whichever is further.
-
-    Where far more steps are set than fit the time, those would be warm-up all the way to the first look at the clock.
-    """
-    limit = s.config.train.max_seconds
-    return max(s.state.schedule.progress(s.state.step), s.state.seconds / limit if limit else 0.0)
-
-
-def _replan(s: Session, done_before: float) -> Iterator[Replanned]:
-    """At a few points of the way, move the end of the run so that it fits max_seconds; never past train.steps."""
-    schedule, step, limit = s.state.schedule, s.state.step, s.config.train.max_seconds
-    if not limit or step == schedule.total_steps:
-        return
-    if s.earlier is not None:
-        total = s.earlier.replans.get(step, schedule.total_steps)
-    elif any(done_before < at <= _share_done(s) for at in REPLAN_AT):
-        left = max(1, int((limit - s.state.seconds) / s.state.seconds * step))
-        total = min(s.config.train.steps, step + left)
-    else:
-        return
-    if abs(total - schedule.total_steps) > REPLAN_TOLERANCE * schedule.total_steps:
-        # Warm-up is counted anew: where far more steps are set than fit the time, it rose too slowly.
-        is_rising = schedule.progress(step) < s.config.optim.warmup
-        s.state.schedule = Schedule(total) if is_rising else schedule.replan(step, total)
-        s.timings.write(step=step, total_steps=total)
-        yield Replanned(step, total)

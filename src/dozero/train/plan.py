@@ -246,6 +246,7 @@ def _fill_time(prospect: Prospect, config: RunConfig, step_s: float, asked_s: fl
     most = _useful_steps(prospect, config, fit * MARGIN) if share == 1 else steps * USEFUL_MARGIN
     times = {
         "steps": round(most),  # more than are expected, since they may turn out faster: the clock ends the run
+        "expected_steps": round(steps),
         "max_seconds": round(training_s * (1 if "train.steps" in prospect.kept else share), 1),
         "eval_every": every,
         "sample_every": every,
