@@ -222,7 +222,9 @@ class TrainConfig(Config):
     max_seconds: float = Field(default=0.0, ge=0)
     """End the run sooner, its learning rate brought down in good order, if it would train longer than this; 0 lets it."""
     expected_steps: int = Field(default=0, ge=0)
-    """Of `steps`, how many should fit max_seconds; just these are made if they take 5% or 30 s more or less at most. 0: no idea."""
+    """Of `steps`, how many should fit max_seconds: just these are made if that takes no more than slack_seconds more or less. 0: no idea."""
+    slack_seconds: float = Field(default=0.0, ge=0)
+    """How far from max_seconds a run of the expected steps may end."""
     batch_tokens: int = Field(default=4096, ge=8)
     """Token positions in one step, rounded down to whole rows."""
     micro_batch_tokens: int = Field(default=0, ge=0)

@@ -150,6 +150,8 @@ def test_the_time_is_used(seconds, tick, clock, many):
     assert train.max_seconds > 0.8 * seconds - AROUND_TRAINING_S - 20 * tick
     assert train.steps >= train.max_seconds / tick, "the clock ends the run, not the steps"
     assert 0.85 * train.max_seconds / tick < plan.steps <= train.max_seconds / tick, "looks and samples take a little"
+    assert train.expected_steps == plan.steps, "what is foretold is aimed at"
+    assert 0 < train.slack_seconds <= 0.05 * seconds
 
 
 @pytest.mark.usefixtures("new_text")

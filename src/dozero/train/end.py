@@ -16,8 +16,6 @@ from dozero.train.step import Schedule
 
 REPLAN_AT = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 REPLAN_TOLERANCE = 0.01
-SLACK, MOST_SLACK_S = 0.05, 30.0
-"""How much more or less than max_seconds the expected steps may take: a share of it, and no more than so many seconds."""
 
 
 def first_end(config: TrainConfig) -> int:
@@ -32,12 +30,12 @@ def first_end(config: TrainConfig) -> int:
 def end_in_time(config: TrainConfig, step: int, seconds: float) -> int:
     """Return after how many steps to end if `step` of them took `seconds`: never past config.steps, one more at least.
 
-    >>> config = TrainConfig(steps=900, max_seconds=60, expected_steps=300)
+    >>> config = TrainConfig(steps=900, max_seconds=60, expected_steps=300, slack_seconds=3)
     >>> [end_in_time(config, 100, seconds) for seconds in (10, 19.2, 20, 20.8, 30)]
     [570, 300, 300, 300, 210]
     """
     limit, expected = config.max_seconds, _expected(config)
-    slack = min(SLACK * limit, MOST_SLACK_S) if expected else 0.0
+    slack = config.slack_seconds if expected else 0.0
     least, most = (step + max(1, int((s - seconds) / seconds * step)) for s in (limit - slack, limit + slack))
     return min(config.steps, max(least, min(expected, most)))
 

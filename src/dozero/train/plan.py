@@ -45,6 +45,9 @@ LOOKS_SHARE, LOOKED_TOKENS, SAMPLED_TOKEN_S = 0.08, 20_000, 0.002
 # What comes after training takes about this share of a step for each step's worth of held-out tokens (forward only).
 FORWARD_SHARE = 0.5
 AROUND_TRAINING_S = 3.5  # the sample before training, the look and the sample after it, and the report
+# A machine is faster at one moment than at another: the steps that the loss is foretold for are made all the same, if the
+# command takes about so much more or less of its time.
+SLACK, MOST_SLACK_S = 0.04, 30.0
 LEAST_STEPS = 20
 SHORTENED = 0.97
 LAWFUL_STEPS = 150  # fewer are always of use: what they teach follows no law of tokens yet
@@ -247,6 +250,7 @@ def _fill_time(prospect: Prospect, config: RunConfig, step_s: float, asked_s: fl
     times = {
         "steps": round(most),  # more than are expected, since they may turn out faster: the clock ends the run
         "expected_steps": round(steps),
+        "slack_seconds": round(min(SLACK * asked_s, MOST_SLACK_S), 1),
         "max_seconds": round(training_s * (1 if "train.steps" in prospect.kept else share), 1),
         "eval_every": every,
         "sample_every": every,
