@@ -58,6 +58,17 @@ def test_as_json_it_tells_the_figures_themselves(ready, capsys):
     assert facts["seconds"] > 0
 
 
+def test_of_a_run_that_the_clock_ends_it_tells_what_is_expected_not_all_that_is_allowed(ready, capsys):
+    config, data = ready
+    clocked = {"steps": 900, "max_seconds": 60.0, "expected_steps": 300}
+    planned = config.model_copy(update={"train": config.train.model_copy(update=clocked)})
+    facts = json.loads(shown((planned, data), capsys, as_json=True))
+    alone = json.loads(shown(ready, capsys, as_json=True))
+    assert facts["steps"] == 300
+    for name in ("training_flops", "update_flops", "epochs"):
+        assert facts[name] == pytest.approx(300 / 12 * alone[name], rel=0.01)
+
+
 @pytest.mark.parametrize(("lang", "words"), [
     ("en", ("it may not fit", "not measured")), ("pt", ("pode não caber", "não medido")),
 ])  # fmt: skip
