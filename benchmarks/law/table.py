@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from claims.corpora import CORPORA, OTHERS
-from law.fitting import fit, predictions
+from law.fitting import fit, lags, predictions
 from law.ladder import ADAM
 
 from dozero.train.law import MOST_EPOCHS
@@ -19,6 +19,7 @@ KINDS = {
     "help": ("text", "help pages in Portuguese"),
 }
 COUNTED_ORDER = 3
+NEAR = 0.05
 
 Trial = dict[str, Any]
 
@@ -43,6 +44,12 @@ class Kind:
     def worst(self) -> float:
         """Largest error among the trials, as a share."""
         return max(abs(foretold / t["bits_per_byte"] - 1) for t, foretold in self._foretold(self.trials))
+
+    @property
+    def worst_of_best(self) -> float:
+        """The same of the best shape of as many operations, and of others that are nearly as good: what a plan chooses."""
+        pairs = zip(self._foretold(self.trials), lags(self.trials), strict=True)
+        return max(abs(foretold / t["bits_per_byte"] - 1) for (t, foretold), lag in pairs if lag <= NEAR)
 
     @property
     def worst_elsewhere(self) -> float:
