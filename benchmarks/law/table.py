@@ -97,7 +97,7 @@ def _row(kind: Kind, roughest: float) -> dict[str, Any]:
         "least_flops": min(t["training_flops"] for t in kind.trials),
         "most_flops": max(t["training_flops"] for t in kind.trials),
         "trials": len(kind.trials),
-        "error": kind.worst,
+        "error": kind.worst_of_best,
         "error_elsewhere": max(kind.worst, kind.worst_elsewhere) if kind.elsewhere else roughest,
         **{name: first[name] for name in ("batch_tokens", "muon_lr", "adam_lr", "momentum")},
     }

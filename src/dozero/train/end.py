@@ -41,18 +41,17 @@ def end_in_time(config: TrainConfig, step: int, seconds: float) -> int:
 
 
 def share_done(s: Session) -> float:
-    """Return the share of the run that is done, of its steps or of its time, whichever is further.
+    """Return the share of a run by the clock that is done, of its steps or of its time, whichever is further.
 
     Where far more steps are set than fit the time, those would be warm-up all the way to the first look at the clock.
     """
-    limit = s.config.train.max_seconds
-    return max(s.state.schedule.progress(s.state.step), s.state.seconds / limit if limit else 0.0)
+    return max(s.state.schedule.progress(s.state.step), s.state.seconds / s.config.train.max_seconds)
 
 
 def move_end(s: Session, done_before: float) -> Iterator[Replanned]:
     """At a few points of the way, move the end of the run so that it fits max_seconds; never past train.steps."""
     schedule, step = s.state.schedule, s.state.step
-    if not s.config.train.max_seconds or step == schedule.total_steps:
+    if step == schedule.total_steps:
         return
     if s.earlier is not None:
         total = s.earlier.replans.get(step, schedule.total_steps)

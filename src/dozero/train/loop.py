@@ -152,10 +152,11 @@ def _train_session(s: Session, should_stop: Callable[[], bool]) -> Iterator[Even
         if s.config.train.on_divergence == "rollback":
             yield _save(s)  # what there is to go back to
     try:
+        by_clock = s.config.train.max_seconds > 0
         while s.state.step < s.state.schedule.total_steps:
-            done = share_done(s)
+            done = share_done(s) if by_clock else 0.0
             # All of it before telling any, so that leaving finds a whole step.
-            yield from [*_one_step(s), *move_end(s, done)]
+            yield from [*_one_step(s), *(move_end(s, done) if by_clock else ())]
             if s.state.step % s.config.train.save_every == 0 or s.state.step == s.state.schedule.total_steps:
                 yield _save_when_due(s)
             if should_stop():
