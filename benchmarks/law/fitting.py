@@ -1,4 +1,4 @@
-"""Constants of the law, by least squares on the logarithm of the loss."""
+"""Constants of the law, by the least fourth powers of errors in the logarithm of the loss."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ OWN = {"alpha": 0.35, "beta": 0.5, "overfit": 0.01}
 """Where the exponents, and the floor near 0.7 of the lowest trial, are looked for: with a dozen trials of each kind,
 several sets of constants fit as well, and a floor near zero has repeated text of use for ever."""
 HELD = 0.02  # to be off by a factor of e costs as much as a trial that is 2% off
-OUTLYING = 0.02  # errors above count less than by their square
-FAR, LEAST_WEIGHT = 0.2, 0.25
-"""A trial so much worse than the best of as many operations counts for this little: a plan would not choose it, and the
-law, a sum of three terms, cannot be right everywhere."""
+WITHIN = 0.02  # errors count by their fourth power, in units of this: what is promised is the largest of them
 
 Trials = Sequence[Mapping[str, Any]]
 
@@ -47,21 +44,10 @@ def size_of(trial: Mapping[str, Any]) -> float:
     return trial["block_params"] + trial["width"] * trial["vocab_size"]
 
 
-def lags(trials: Trials) -> NDArray[np.float64]:
-    """Return how much worse each trial is than the best of as many operations or fewer; 0 where text is seen again on purpose."""
-    whole = [t for t in trials if t["share"] == 1]
-
-    def best(flops: float) -> float:
-        return min(t["bits_per_byte"] for t in whole if t["flops"] <= flops)
-
-    return np.array([t["bits_per_byte"] / best(t["flops"]) - 1 if t["share"] == 1 else 0.0 for t in trials])
-
-
 def fit(trials: Trials) -> Fit:
-    """Return the constants with the least squared error, weighted by `lags`; `corpus` of a trial names its kind."""
+    """Return the constants whose largest errors are small; `corpus` of a trial names its kind."""
     kinds = list(dict.fromkeys(t["corpus"] for t in trials))
     groups = {kind: [t for t in trials if t["corpus"] == kind] for kind in kinds}
-    weights = np.concatenate([np.maximum(LEAST_WEIGHT, 1 - lags(group) / FAR) for group in groups.values()])
     lowest = {kind: min(t["bits_per_byte"] for t in group) for kind, group in groups.items()}
     names = [*SHARED, *((kind, name) for kind in kinds for name in ("floor", "size", "data", *OWN))]
     start = [
@@ -84,10 +70,13 @@ def fit(trials: Trials) -> Fit:
             ]
         )
 
+    def weigh(error: NDArray[np.float64]) -> NDArray[np.float64]:
+        return error * np.abs(error) / WITHIN
+
     first = np.log(start)
     found = least_squares(
-        lambda x: np.concatenate([weights * errors(x), HELD * (x - first)[sought]]), first,
-        bounds=(first - 6, first + 6), loss="soft_l1", f_scale=OUTLYING, max_nfev=5000,
+        lambda x: np.concatenate([weigh(errors(x)), HELD * (x - first)[sought]]), first,
+        bounds=(first - 6, first + 6), max_nfev=5000,
     )  # fmt: skip
     shared, own = unpack(found.x)
     return Fit(shared, own, np.expm1(errors(found.x)))

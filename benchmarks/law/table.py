@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from claims.corpora import CORPORA, OTHERS
-from law.fitting import fit, lags, predictions
+from law.fitting import fit, predictions
 from law.ladder import ADAM
 
 from dozero.train.law import MOST_EPOCHS
@@ -19,7 +19,6 @@ KINDS = {
     "help": ("text", "help pages in Portuguese"),
 }
 COUNTED_ORDER = 3
-NEAR = 0.05
 
 Trial = dict[str, Any]
 
@@ -44,12 +43,6 @@ class Kind:
     def worst(self) -> float:
         """Largest error among the trials, as a share."""
         return max(abs(foretold / t["bits_per_byte"] - 1) for t, foretold in self._foretold(self.trials))
-
-    @property
-    def worst_of_best(self) -> float:
-        """The same of the best shape of as many operations, and of others that are nearly as good: what a plan chooses."""
-        pairs = zip(self._foretold(self.trials), lags(self.trials), strict=True)
-        return max(abs(foretold / t["bits_per_byte"] - 1) for (t, foretold), lag in pairs if lag <= NEAR)
 
     @property
     def worst_elsewhere(self) -> float:
@@ -97,7 +90,7 @@ def _row(kind: Kind, roughest: float) -> dict[str, Any]:
         "least_flops": min(t["training_flops"] for t in kind.trials),
         "most_flops": max(t["training_flops"] for t in kind.trials),
         "trials": len(kind.trials),
-        "error": kind.worst_of_best,
+        "error": kind.worst,
         "error_elsewhere": max(kind.worst, kind.worst_elsewhere) if kind.elsewhere else roughest,
         **{name: first[name] for name in ("batch_tokens", "muon_lr", "adam_lr", "momentum")},
     }

@@ -54,9 +54,9 @@ class Law:
     """The operations of the trials fitted on, from and to."""
     trials: int
     error: float
-    """Largest error among the trials of shapes that a plan would choose, as a share."""
+    """Largest error among the trials, as a share."""
     error_elsewhere: float
-    """Largest error among all trials, those of texts that it was not fitted on included."""
+    """Largest error on texts that it was not fitted on."""
     batch_tokens: int
     muon_lr: float
     adam_lr: float
